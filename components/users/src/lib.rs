@@ -1,0 +1,165 @@
+//! Who goes to this theatre, what they have booked, and what they might like.
+//!
+//! | route | answer | asks |
+//! |---|---|---|
+//! | `/users` | every user, by name | |
+//! | `/users/<username>` | one user | |
+//! | `/users/<username>/bookings` | the movies that a user has booked, by date | `bookings`, then `movies` |
+//! | `/users/<username>/suggested` | the three best rated movies not yet booked | `bookings` and `movies` |
+//!
+//! ```sh
+//! curl http://127.0.0.1:3000/users/dwight_schrute/suggested
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::future::{try_join, try_join_all};
+use serde::{Deserialize, Serialize};
+use serde_json::Number;
+use service_kit::sibling::{query, segment};
+use service_kit::{
+    Answer, Bundle, Call, Fields, Problem, Records, Reply, Response, Route, Sibling, get,
+    get_async, serve,
+};
+use spin_sdk::http::Request;
+use spin_sdk::http_service;
+
+const BOOKINGS: Sibling = Sibling("bookings");
+const MOVIES: Sibling = Sibling("movies");
+
+/// How many movies `movies` gives at most for one request.
+const MAX_MOVIES: usize = 100;
+
+/// How many movies are suggested.
+const SUGGESTIONS: usize = 3;
+
+static USERS: Bundle<Records<User>> = Bundle::new("/data/cinema/users.json", Records::parse);
+
+#[http_service]
+async fn handle(request: Request) -> Response {
+    serve(request, route).await
+}
+
+fn route(call: &Call) -> Route<'_> {
+    match call.segments()[..] {
+        ["users"] => get(|| Reply::json(USERS.get()?.whole())),
+        ["users", username] => get(move || Reply::json(user(USERS.get()?, username)?)),
+        ["users", username, "bookings"] => get_async(async move {
+            user(USERS.get()?, username)?;
+            bookings_of(username).await
+        }),
+        ["users", username, "suggested"] => get_async(async move {
+            user(USERS.get()?, username)?;
+            suggestions_for(username).await
+        }),
+        _ => Route::Unknown,
+    }
+}
+
+fn user<'a>(users: &'a Records<User>, username: &str) -> Result<&'a Fields, Problem> {
+    users.get(username).ok_or_else(|| {
+        Problem::NotFound(format!(
+            "No user is called `{username}`. GET /users lists them all."
+        ))
+    })
+}
+
+async fn bookings_of(username: &str) -> Answer {
+    let bookings = booked_by(username).await?;
+    if bookings.is_empty() {
+        return Err(Problem::NotFound(format!(
+            "The user `{username}` has no bookings."
+        )));
+    }
+    let movies = movies_of(&distinct(&bookings)).await?;
+    let described = bookings.iter().map(|(date, ids)| {
+        let booked = ids.iter().map(|id| Described::of(id, movies.get(id)));
+        (date, booked.collect::<Vec<_>>())
+    });
+    Reply::json(&described.collect::<BTreeMap<_, _>>())
+}
+
+/// Both siblings are asked at once: the first page of the ranking is enough
+/// for whoever has booked fewer movies than there are on it.
+async fn suggestions_for(username: &str) -> Answer {
+    let (bookings, mut ranking) = try_join(booked_by(username), top_movies(0)).await?;
+    let booked = distinct(&bookings);
+    if ranking.len() == MAX_MOVIES {
+        let further = (MAX_MOVIES..booked.len() + SUGGESTIONS).step_by(MAX_MOVIES);
+        let pages = try_join_all(further.map(top_movies)).await?;
+        ranking.extend(pages.into_iter().flatten());
+    }
+    let unseen = ranking
+        .iter()
+        .filter(|movie| !booked.contains(movie.id.as_str()));
+    let suggested = unseen
+        .take(SUGGESTIONS)
+        .map(|movie| Described::of(&movie.id, Some(movie)));
+    Reply::json(&suggested.collect::<Vec<_>>())
+}
+
+/// What `bookings` says of a user who exists: nothing, if they have none.
+async fn booked_by(username: &str) -> Result<Bookings, Problem> {
+    let path = format!("/bookings/{}", segment(username));
+    Ok(BOOKINGS.get(&path).await?.unwrap_or_default())
+}
+
+/// What `movies` says of `ids`, asked side by side for a hundred each.
+async fn movies_of(ids: &BTreeSet<&str>) -> Result<BTreeMap<String, Movie>, Problem> {
+    let ids: Vec<_> = ids.iter().copied().collect();
+    let pages = ids.chunks(MAX_MOVIES).map(|ids| async {
+        let path = format!("/movies?{}", query("id", ids.iter().copied()));
+        MOVIES.get_found::<BTreeMap<_, _>>(&path).await
+    });
+    Ok(try_join_all(pages).await?.into_iter().flatten().collect())
+}
+
+/// One page of the movies, best first.
+async fn top_movies(offset: usize) -> Result<Vec<Movie>, Problem> {
+    let path = format!("/movies/top?limit={MAX_MOVIES}&offset={offset}");
+    MOVIES.get_found(&path).await
+}
+
+fn distinct(bookings: &Bookings) -> BTreeSet<&str> {
+    bookings.values().flatten().map(String::as_str).collect()
+}
+
+/// What this service understands of a user.
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "read only to check the shape of the file")]
+struct User {
+    id: String,
+    name: String,
+    /// In Unix seconds.
+    last_active: u64,
+}
+
+/// The ids of the movies that a user has booked, by date, as `bookings` says.
+type Bookings = BTreeMap<String, Vec<String>>;
+
+/// What this service needs of what `movies` says of a movie.
+#[derive(Deserialize)]
+struct Movie {
+    id: String,
+    title: String,
+    rating: Number,
+}
+
+/// A movie as this service shows it; of one that `movies` does not know, only
+/// where it would be.
+#[derive(Serialize)]
+struct Described<'a> {
+    title: Option<&'a str>,
+    rating: Option<&'a Number>,
+    uri: String,
+}
+
+impl<'a> Described<'a> {
+    fn of(id: &str, movie: Option<&'a Movie>) -> Self {
+        Self {
+            title: movie.map(|movie| movie.title.as_str()),
+            rating: movie.map(|movie| &movie.rating),
+            uri: format!("/movies/{}", segment(id)),
+        }
+    }
+}

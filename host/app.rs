@@ -1,0 +1,332 @@
+//! An application that was loaded: from a request to a response.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock, Weak};
+
+use anyhow::{Context, Result, ensure};
+use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use http::header::{CONTENT_TYPE, HOST};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http_body_util::BodyExt;
+use serde_json::json;
+use tokio::sync::Semaphore;
+use wasmtime_wasi_http::Error;
+use wasmtime_wasi_http::handler::ProxyHandler;
+
+use crate::instance::{Limits, Runtime, Template};
+use crate::log::Log;
+use crate::manifest::Manifest;
+use crate::router::{Match, Route, Router};
+use crate::{Body, empty, files, full, headers};
+
+/// Where a request of a sibling comes from, as Spin puts it.
+const CHAINED_CLIENT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+
+/// Where a request in this process comes from.
+const LOCAL_CLIENT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+/// How many requests a component is given at the same time; more wait for
+/// their turn. Calls of siblings don't, or they would wait for each other.
+const MAX_REQUESTS: usize = 512;
+
+/// What answers in the place of a component.
+pub type StandIn = Arc<dyn Fn(Request<Body>) -> BoxFuture<'static, Response<Body>> + Send + Sync>;
+
+/// A Spin HTTP application, ready to answer.
+///
+/// Clones are the same application.
+#[derive(Clone)]
+pub struct App(Arc<Inner>);
+
+pub(crate) struct Inner {
+    manifest: Manifest,
+    router: Router,
+    components: BTreeMap<String, Component>,
+    /// Where a server serves it, which requests to itself name as their host.
+    address: OnceLock<SocketAddr>,
+    log: Log,
+}
+
+struct Component {
+    handler: Handler,
+    permits: Semaphore,
+}
+
+enum Handler {
+    Wasm(ProxyHandler<Template>),
+    StandIn(StandIn),
+}
+
+/// How an application is to be loaded.
+pub struct Loader {
+    manifest: PathBuf,
+    log: Log,
+    limits: Limits,
+    stand_ins: BTreeMap<String, StandIn>,
+}
+
+impl Loader {
+    /// Will load the application of the manifest at the path `manifest`.
+    pub fn new(manifest: impl Into<PathBuf>) -> Self {
+        Self {
+            manifest: manifest.into(),
+            log: Log::stderr(),
+            limits: Limits::default(),
+            stand_ins: BTreeMap::new(),
+        }
+    }
+
+    /// Sends what the components write to `log`, rather than to standard error.
+    pub fn log(mut self, log: Log) -> Self {
+        self.log = log;
+        self
+    }
+
+    /// Gives each instance `limits`, rather than the default ones.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Lets `stand_in` answer in the place of the component `id`, whose binary
+    /// then need not exist.
+    pub fn replace<F>(
+        mut self,
+        id: &str,
+        stand_in: impl Fn(Request<Body>) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Response<Body>> + Send + 'static,
+    {
+        let stand_in: StandIn = Arc::new(move |request| stand_in(request).boxed());
+        self.stand_ins.insert(id.to_owned(), stand_in);
+        self
+    }
+
+    /// Reads the manifest, copies the files and compiles the components.
+    ///
+    /// # Errors
+    /// One that says what is wrong, and in which line of the manifest.
+    pub fn load(self) -> Result<App> {
+        let manifest = Manifest::read(&self.manifest)?;
+        for id in self.stand_ins.keys() {
+            ensure!(
+                manifest.components.contains_key(id),
+                "there is no component `{id}` to replace"
+            );
+        }
+        let runtime = Runtime::new()?;
+        let app = Arc::new(OnceLock::new());
+        // A component that no trigger names can't be called by anybody.
+        let ids: BTreeSet<_> = manifest
+            .triggers
+            .iter()
+            .map(|trigger| &trigger.component)
+            .collect();
+        let components = ids.into_iter().map(|id| {
+            let handler = match self.stand_ins.get(id) {
+                Some(stand_in) => Handler::StandIn(stand_in.clone()),
+                None => Handler::Wasm(ProxyHandler::new(
+                    self.template(&manifest, id, &runtime, &app)?,
+                )),
+            };
+            let permits = Semaphore::new(MAX_REQUESTS);
+            Ok((id.clone(), Component { handler, permits }))
+        });
+        let inner = Arc::new(Inner {
+            components: components.collect::<Result<_>>()?,
+            router: Router::new(&manifest.triggers)?,
+            manifest,
+            address: OnceLock::new(),
+            log: self.log,
+        });
+        _ = app.set(Arc::downgrade(&inner));
+        Ok(App(inner))
+    }
+
+    fn template(
+        &self,
+        manifest: &Manifest,
+        id: &str,
+        runtime: &Runtime,
+        app: &Arc<OnceLock<Weak<Inner>>>,
+    ) -> Result<Template> {
+        let component = &manifest.components[id];
+        let source = manifest.dir.join(component.source.get_ref());
+        let pre = runtime.compile(&source).map_err(|error| {
+            let message = format!("can't load the component `{id}` from its source: {error:#}");
+            manifest.error(component.source.span(), message)
+        })?;
+        let files = if component.files.is_empty() {
+            None
+        } else {
+            let root = tempfile::tempdir().context("can't make a folder for files")?;
+            files::mount(manifest, component, root.path())?;
+            Some(root)
+        };
+        let allowed = component.allowed_outbound_hosts.iter();
+        Ok(Template {
+            id: id.into(),
+            pre,
+            engine: runtime.engine().clone(),
+            files,
+            environment: component.environment.clone().into_iter().collect(),
+            app: app.clone(),
+            allowed: allowed.map(|host| host.get_ref().clone()).collect(),
+            log: self.log.clone(),
+            limits: self.limits,
+        })
+    }
+}
+
+impl App {
+    /// Loads the application of the manifest at the path `manifest`.
+    ///
+    /// # Errors
+    /// Those of [`Loader::load`].
+    pub fn load(manifest: &Path) -> Result<Self> {
+        Loader::new(manifest).load()
+    }
+
+    /// Answers `request`, as if it had come over a connection.
+    pub async fn handle<B>(&self, request: Request<B>) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Error>,
+    {
+        let mut request = request.map(|body| body.map_err(Into::into).boxed_unsync());
+        if request.uri().authority().is_none() && !request.headers().contains_key(HOST) {
+            request
+                .headers_mut()
+                .insert(HOST, HeaderValue::from_static("localhost"));
+        }
+        let is_head = request.method() == Method::HEAD;
+        let response = self.0.serve(request, LOCAL_CLIENT).await;
+        if is_head {
+            response.map(|_| empty())
+        } else {
+            response
+        }
+    }
+
+    /// The routes, as `spin up` prints them: component id, route and, if the
+    /// manifest has one, description.
+    pub fn routes(&self) -> impl Iterator<Item = (&str, &Route, Option<&str>)> {
+        self.0.router.routes().map(|route| {
+            let component = &self.0.manifest.components[&route.component];
+            (
+                route.component.as_str(),
+                route,
+                component.description.as_deref(),
+            )
+        })
+    }
+
+    /// Answers a request that came from `client`.
+    pub(crate) async fn serve(&self, request: Request<Body>, client: SocketAddr) -> Response<Body> {
+        self.0.serve(request, client).await
+    }
+
+    /// Says where the application is served.
+    pub(crate) fn set_address(&self, address: SocketAddr) {
+        _ = self.0.address.set(address);
+    }
+}
+
+impl Inner {
+    async fn serve(&self, mut request: Request<Body>, client: SocketAddr) -> Response<Body> {
+        headers::strip(&mut request);
+        let path = request.uri().path().to_owned();
+        if let Some(name) = path.strip_prefix("/.well-known/spin/") {
+            return self.well_known(name);
+        }
+        let Some(found) = self.router.find(&path) else {
+            return status(StatusCode::NOT_FOUND);
+        };
+        if headers::make_absolute(&mut request).is_err() {
+            return status(StatusCode::BAD_REQUEST);
+        }
+        let component = &self.components[found.component];
+        let Ok(_permit) = component.permits.acquire().await else {
+            return status(StatusCode::SERVICE_UNAVAILABLE);
+        };
+        self.run(component, request, &found, client).await
+    }
+
+    /// Answers the request of a component to its sibling `id`.
+    ///
+    /// # Errors
+    /// [`Error::InternalError`] if there is no such sibling.
+    pub(crate) async fn call_component(
+        &self,
+        id: &str,
+        mut request: Request<Body>,
+    ) -> Result<Response<Body>, Error> {
+        let component = self.components.get(id).ok_or(Error::InternalError(None))?;
+        request.headers_mut().remove(HOST);
+        headers::make_absolute(&mut request).map_err(|_| Error::HttpRequestUriInvalid)?;
+        let path = request.uri().path().to_owned();
+        let found = Match::of_component(id, &path);
+        Ok(self.run(component, request, &found, CHAINED_CLIENT).await)
+    }
+
+    /// Answers the request of a component to its own application.
+    pub(crate) async fn call_self(&self, mut request: Request<Body>) -> Response<Body> {
+        let address = self.address.get().copied().unwrap_or(LOCAL_CLIENT);
+        let path = request.uri().path_and_query().cloned();
+        *request.uri_mut() = path.map_or_else(Uri::default, Uri::from);
+        if let Ok(host) = HeaderValue::from_str(&address.to_string()) {
+            request.headers_mut().insert(HOST, host);
+        }
+        self.serve(request, LOCAL_CLIENT).await
+    }
+
+    async fn run(
+        &self,
+        component: &Component,
+        mut request: Request<Body>,
+        found: &Match<'_>,
+        client: SocketAddr,
+    ) -> Response<Body> {
+        let run = async {
+            headers::add(&mut request, found, client)?;
+            match &component.handler {
+                Handler::Wasm(handler) => Ok(handler.handle((), request).await?),
+                Handler::StandIn(stand_in) => Ok(stand_in(request).await),
+            }
+        };
+        run.await.unwrap_or_else(|error: anyhow::Error| {
+            self.log
+                .write(found.component, &format!("no response: {error:#}"));
+            status(StatusCode::INTERNAL_SERVER_ERROR)
+        })
+    }
+
+    fn well_known(&self, name: &str) -> Response<Body> {
+        match name {
+            "health" => Response::new(full("OK")),
+            "info" => {
+                let application = &self.manifest.application;
+                let mut info = json!({ "name": application.name });
+                if let Some(version) = &application.version {
+                    info["version"] = version.as_str().into();
+                }
+                let mut response = Response::new(full(format!("{info:#}")));
+                let json = HeaderValue::from_static("application/json");
+                response.headers_mut().insert(CONTENT_TYPE, json);
+                response
+            }
+            _ => status(StatusCode::NOT_FOUND),
+        }
+    }
+}
+
+fn status(status: StatusCode) -> Response<Body> {
+    let mut response = Response::new(empty());
+    *response.status_mut() = status;
+    response
+}

@@ -1,0 +1,144 @@
+//! The request headers that a component sees, as Spin sets them
+//! (`crates/trigger-http/src/headers.rs` of Spin).
+
+use std::net::SocketAddr;
+
+use anyhow::{Context, Result, ensure};
+use http::header::{CONNECTION, HOST};
+use http::uri::{Authority, Scheme};
+use http::{HeaderName, HeaderValue, Request, Uri};
+
+use crate::outbound::sibling;
+use crate::router::Match;
+
+/// Removes what is only meant for the server itself.
+pub fn strip<B>(request: &mut Request<B>) {
+    let headers = request.headers_mut();
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    if host.and_then(sibling).is_some() {
+        headers.remove(HOST);
+    }
+    headers.remove(CONNECTION);
+}
+
+/// Makes the URI absolute, with the authority that URI or `Host` name.
+///
+/// # Errors
+/// If neither names one, or they disagree.
+pub fn make_absolute<B>(request: &mut Request<B>) -> Result<()> {
+    let host = request.headers().get(HOST).map(|host| {
+        let host = Authority::try_from(host.as_bytes());
+        host.context("the `Host` header is no authority")
+    });
+    let mut parts = request.uri().clone().into_parts();
+    let authority = match (host.transpose()?, parts.authority) {
+        (Some(host), Some(authority)) => {
+            ensure!(
+                host == authority,
+                "the `Host` header and the URI name different authorities"
+            );
+            host
+        }
+        (host, authority) => host.or(authority).context("no `Host` header")?,
+    };
+    parts.authority = Some(authority);
+    parts.scheme = Some(Scheme::HTTP);
+    *request.uri_mut() = Uri::from_parts(parts)?;
+    Ok(())
+}
+
+/// Adds what Spin tells a component of its request.
+///
+/// Added after what the client sent, so that of a header that the client
+/// spoofed, the last value is the true one.
+pub fn add<B>(request: &mut Request<B>, found: &Match<'_>, client: SocketAddr) -> Result<()> {
+    let uri = request.uri();
+    let host = request.headers().get(HOST);
+    let host = host.map_or("localhost", |host| host.to_str().unwrap_or("localhost"));
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    let full_url = format!("http://{host}{path}");
+    let headers = request.headers_mut();
+    let mut add = |name: &'static str, value: &str| -> Result<()> {
+        headers.append(name, HeaderValue::from_str(value)?);
+        Ok(())
+    };
+    add("spin-path-info", &found.path_info)?;
+    add("spin-full-url", &full_url)?;
+    add("spin-matched-route", found.based_route)?;
+    add("spin-base-path", "/")?;
+    add("spin-raw-component-route", found.raw_route)?;
+    add("spin-component-route", found.raw_route_or_prefix())?;
+    add("spin-client-addr", &client.to_string())?;
+    for (name, value) in &found.parameters {
+        let name = format!(
+            "spin-path-match-{}",
+            name.to_ascii_lowercase().replace('_', "-")
+        );
+        headers.append(HeaderName::try_from(name)?, HeaderValue::from_str(value)?);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_component_is_told_its_route_path_and_client() {
+        let mut request = Request::get("http://h.example/x/7/a?q").body(()).unwrap();
+        request
+            .headers_mut()
+            .insert(HOST, HeaderValue::from_static("h.example"));
+        request
+            .headers_mut()
+            .insert("spin-path-info", HeaderValue::from_static("spoofed"));
+        let found = Match {
+            raw_route: "/x/:id/...",
+            based_route: "/x/:id/...",
+            component: "x",
+            path_info: "/a".into(),
+            parameters: vec![("id".into(), "7".into())],
+        };
+        add(&mut request, &found, "127.0.0.1:9".parse().unwrap()).unwrap();
+        let last = |name: &str| {
+            request
+                .headers()
+                .get_all(name)
+                .iter()
+                .last()
+                .unwrap()
+                .clone()
+        };
+        assert_eq!(last("spin-path-info"), "/a");
+        assert_eq!(last("spin-full-url"), "http://h.example/x/7/a?q");
+        assert_eq!(last("spin-matched-route"), "/x/:id/...");
+        assert_eq!(last("spin-component-route"), "/x/:id");
+        assert_eq!(last("spin-raw-component-route"), "/x/:id/...");
+        assert_eq!(last("spin-base-path"), "/");
+        assert_eq!(last("spin-client-addr"), "127.0.0.1:9");
+        assert_eq!(last("spin-path-match-id"), "7");
+    }
+
+    #[test]
+    fn connection_and_a_sibling_as_host_do_not_reach_a_component() {
+        let mut request = Request::get("/").body(()).unwrap();
+        request
+            .headers_mut()
+            .insert(HOST, HeaderValue::from_static("movies.spin.internal"));
+        request
+            .headers_mut()
+            .insert(CONNECTION, HeaderValue::from_static("close"));
+        strip(&mut request);
+        assert!(request.headers().is_empty());
+    }
+
+    #[test]
+    fn host_and_uri_must_not_disagree() {
+        let mut request = Request::get("http://a.example/").body(()).unwrap();
+        request
+            .headers_mut()
+            .insert(HOST, HeaderValue::from_static("b.example"));
+        assert!(make_absolute(&mut request).is_err());
+        assert!(make_absolute(&mut Request::get("/").body(()).unwrap()).is_err());
+    }
+}

@@ -1,0 +1,291 @@
+//! Reads `spin.toml`, manifest version 2.
+//!
+//! Only what this host can do is read; any other key is an error, so that
+//! nothing in a manifest is silently ignored.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::fs;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow};
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::outbound::AllowedHost;
+
+/// A manifest that was read and checked.
+#[derive(Debug)]
+pub struct Manifest {
+    /// The folder of the manifest; all its paths are relative to it.
+    pub dir: PathBuf,
+    /// `[application]`
+    pub application: Application,
+    /// `[[trigger.http]]`, each with the id of a component of this manifest.
+    pub triggers: Vec<Trigger>,
+    /// `[component.<id>]`
+    pub components: BTreeMap<String, Component>,
+    source: Source,
+}
+
+/// `[application]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Application {
+    /// What the application is called.
+    pub name: String,
+    /// Its version.
+    pub version: Option<String>,
+    #[serde(rename = "description")]
+    _description: Option<String>,
+    #[serde(rename = "authors", default)]
+    _authors: Vec<String>,
+}
+
+/// `[[trigger.http]]`
+#[derive(Debug)]
+pub struct Trigger {
+    /// The id of the component that answers.
+    pub component: String,
+    /// Where it answers.
+    pub route: Route,
+}
+
+/// `route`
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(
+    untagged,
+    expecting = "a route is a path such as \"/movies/...\", or { private = true }"
+)]
+pub enum Route {
+    /// A path, perhaps with parameters and a trailing wildcard.
+    Public(String),
+    /// Reachable by other components only.
+    Private(Private),
+}
+
+/// `{ private = true }`
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Private {
+    private: bool,
+}
+
+/// `[component.<id>]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Component {
+    /// The component's binary.
+    pub source: Spanned<String>,
+    /// One line on what it does, which is printed with its route.
+    pub description: Option<String>,
+    /// The files that it sees, read-only.
+    #[serde(default)]
+    pub files: Vec<Spanned<Files>>,
+    /// Patterns of files that it does not see all the same.
+    #[serde(default)]
+    pub exclude_files: Vec<Spanned<String>>,
+    /// Whom it may call.
+    #[serde(default)]
+    pub allowed_outbound_hosts: Vec<Spanned<AllowedHost>>,
+    /// Its environment variables.
+    #[serde(default)]
+    pub environment: BTreeMap<String, String>,
+    /// How its binary is made.
+    pub build: Option<Build>,
+}
+
+/// An entry of `files`
+#[derive(Debug, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "an entry of `files` is a path or pattern, or { source = \"...\", destination = \"/...\" }"
+)]
+pub enum Files {
+    /// A file, a folder or a glob pattern, seen at the path that it has.
+    Pattern(String),
+    /// A file or a folder, seen elsewhere.
+    Placement(Placement),
+}
+
+/// `{ source = "...", destination = "/..." }`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Placement {
+    /// The file or folder.
+    pub source: String,
+    /// Where the component sees it.
+    pub destination: String,
+}
+
+/// `[component.<id>.build]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Build {
+    /// The commands that make the binary.
+    pub command: Commands,
+    /// Where they run, relative to the manifest.
+    pub workdir: Option<PathBuf>,
+    #[serde(rename = "watch", default)]
+    _watch: Vec<String>,
+}
+
+/// `command`
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "`command` is a command or an array of commands")]
+pub enum Commands {
+    /// `"..."`
+    One(String),
+    /// `["...", "..."]`, one after the other.
+    Many(Vec<String>),
+}
+
+impl Commands {
+    /// The commands, in their order.
+    pub fn as_slice(&self) -> &[String] {
+        match self {
+            Self::One(command) => std::slice::from_ref(command),
+            Self::Many(commands) => commands,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Toml {
+    spin_manifest_version: Spanned<toml::Value>,
+    application: Application,
+    trigger: Triggers,
+    #[serde(default)]
+    component: BTreeMap<Spanned<String>, Component>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Triggers {
+    #[serde(default)]
+    http: Vec<TriggerToml>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TriggerToml {
+    #[serde(rename = "id")]
+    _id: Option<String>,
+    component: Spanned<String>,
+    route: Spanned<Route>,
+}
+
+impl Manifest {
+    /// Reads the manifest at `path`, or the `spin.toml` in that folder.
+    ///
+    /// # Errors
+    /// One sentence that says what is wrong in which line of the file.
+    pub fn read(path: &Path) -> Result<Self> {
+        let path = &if path.is_dir() {
+            path.join("spin.toml")
+        } else {
+            path.to_owned()
+        };
+        let text = fs::read_to_string(path)
+            .with_context(|| format!("can't read the manifest {}", path.display()))?;
+        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+        let dir = dir.unwrap_or(Path::new(".")).canonicalize()?;
+        let source = Source {
+            path: path.clone(),
+            text,
+        };
+        source.manifest(dir)
+    }
+
+    /// An error in the bytes `span` of the manifest, with its file and line.
+    pub fn error(&self, span: Range<usize>, message: impl Display) -> anyhow::Error {
+        self.source.error(span, message)
+    }
+}
+
+/// The text of a manifest, which knows the line of each of its bytes.
+#[derive(Debug)]
+struct Source {
+    path: PathBuf,
+    text: String,
+}
+
+impl Source {
+    fn manifest(self, dir: PathBuf) -> Result<Manifest> {
+        let toml: Toml = toml::from_str(&self.text)
+            .map_err(|error| self.error(error.span().unwrap_or_default(), error.message()))?;
+        if toml.spin_manifest_version.get_ref().as_integer() != Some(2) {
+            let span = toml.spin_manifest_version.span();
+            return Err(self.error(span, "spin_manifest_version must be 2"));
+        }
+        for id in toml
+            .component
+            .keys()
+            .filter(|id| !is_kebab_case(id.get_ref()))
+        {
+            let message = format!(
+                "the component id `{}` must be words of lower-case letters and digits, joined by `-`",
+                id.get_ref()
+            );
+            return Err(self.error(id.span(), message));
+        }
+        let components = toml.component.into_iter();
+        let components: BTreeMap<_, _> = components
+            .map(|(id, component)| (id.into_inner(), component))
+            .collect();
+        let triggers = toml.trigger.http.into_iter();
+        let triggers = triggers.map(|trigger| self.trigger(trigger, &components));
+        Ok(Manifest {
+            dir,
+            application: toml.application,
+            triggers: triggers.collect::<Result<_>>()?,
+            components,
+            source: self,
+        })
+    }
+
+    fn trigger(
+        &self,
+        trigger: TriggerToml,
+        components: &BTreeMap<String, Component>,
+    ) -> Result<Trigger> {
+        let id = trigger.component.get_ref();
+        if !components.contains_key(id) {
+            let known: Vec<_> = components.keys().map(String::as_str).collect();
+            let message = format!("unknown component `{id}`; there are {}", known.join(", "));
+            return Err(self.error(trigger.component.span(), message));
+        }
+        match trigger.route.get_ref() {
+            Route::Private(Private { private: false }) => {
+                let message = "`private` can only be true; leave it out and give a path";
+                return Err(self.error(trigger.route.span(), message));
+            }
+            Route::Public(pattern) => crate::router::check(pattern)
+                .map_err(|error| self.error(trigger.route.span(), error))?,
+            Route::Private(_) => {}
+        }
+        Ok(Trigger {
+            component: trigger.component.into_inner(),
+            route: trigger.route.into_inner(),
+        })
+    }
+
+    fn error(&self, span: Range<usize>, message: impl Display) -> anyhow::Error {
+        let before = &self.text.as_bytes()[..span.start.min(self.text.len())];
+        let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
+        anyhow!("{}:{line}: {message}", self.path.display())
+    }
+}
+
+/// Whether `id` is one that Spin takes for a component.
+fn is_kebab_case(id: &str) -> bool {
+    let is_word = |word: &str| {
+        word.starts_with(|first: char| first.is_ascii_alphabetic())
+            && word.chars().all(|char| char.is_ascii_alphanumeric())
+            && (word.chars().all(|char| !char.is_ascii_uppercase())
+                || word.chars().all(|char| !char.is_ascii_lowercase()))
+    };
+    id.split('-').all(is_word)
+}

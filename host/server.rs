@@ -1,0 +1,99 @@
+//! Serves an application on a port.
+
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Result, anyhow};
+use http_body_util::BodyExt;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::App;
+
+/// How long requests in flight may take to finish once the server is to stop.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// A server that listens already and does not serve yet.
+pub struct Server {
+    app: App,
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl Server {
+    /// Listens at `address`; port 0 stands for any free one.
+    ///
+    /// # Errors
+    /// If that is not possible; for a port in use, with the way out.
+    pub async fn bind(app: App, address: SocketAddr) -> Result<Self> {
+        let listener = TcpListener::bind(address)
+            .await
+            .map_err(|error| match error.kind() {
+                ErrorKind::AddrInUse => anyhow!(
+                    "{address} is in use already; choose another address with --listen, \
+                 for example --listen 127.0.0.1:{}",
+                    address.port().wrapping_add(1).max(1024)
+                ),
+                _ => anyhow!("can't listen at {address}: {error}"),
+            })?;
+        let address = listener.local_addr()?;
+        app.set_address(address);
+        Ok(Self {
+            app,
+            listener,
+            address,
+        })
+    }
+
+    /// Where the server listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `stop` is ready, and then what is in flight.
+    pub async fn serve(self, stop: impl Future<Output = ()>) {
+        let connections = GracefulShutdown::new();
+        let mut stop = std::pin::pin!(stop);
+        loop {
+            tokio::select! {
+                accepted = self.listener.accept() => match accepted {
+                    Ok((stream, client)) => self.connect(stream, client, &connections),
+                    // Out of file descriptors, say: others may finish and free some.
+                    Err(error) => {
+                        eprintln!("can't accept a connection: {error}");
+                        tokio::time::sleep(Duration::from_millis(50)).await;
+                    }
+                },
+                () = &mut stop => break,
+            }
+        }
+        drop(self.listener);
+        _ = tokio::time::timeout(GRACE, connections.shutdown()).await;
+    }
+
+    fn connect(&self, stream: TcpStream, client: SocketAddr, connections: &GracefulShutdown) {
+        // Small answers must not wait for the acknowledgement of earlier ones.
+        _ = stream.set_nodelay(true);
+        let app = self.app.clone();
+        let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+            let app = app.clone();
+            async move {
+                let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
+                Ok::<_, std::convert::Infallible>(app.serve(request, client).await)
+            }
+        });
+        let server = auto::Builder::new(TokioExecutor::new());
+        let connection = server
+            .serve_connection(TokioIo::new(stream), service)
+            .into_owned();
+        let connection = connections.watch(connection);
+        tokio::spawn(async move {
+            // A client that goes away is no concern of anybody else.
+            _ = connection.await;
+        });
+    }
+}
