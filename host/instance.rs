@@ -238,6 +238,7 @@ impl HandlerState for Template {
             expiration: Idle(Box::pin(tokio::time::sleep(MAX_IDLE))),
             state: Worker {
                 id: self.id.clone(),
+                app: self.app.get().cloned().unwrap_or_default(),
                 log: self.log.clone(),
             },
         })
@@ -268,6 +269,7 @@ impl WorkerExpiration for Idle {
 /// Says how many requests an instance takes, and why it ended if it trapped.
 pub struct Worker {
     id: Arc<str>,
+    app: Weak<Inner>,
     log: Log,
 }
 
@@ -296,7 +298,10 @@ impl WorkerState for Worker {
     }
 
     fn drop(&self, _: Store<State>, result: wasmtime::Result<()>) {
-        if let Err(error) = result {
+        // With the application, its instances end too; that is no error.
+        if let Err(error) = result
+            && self.app.strong_count() > 0
+        {
             self.log
                 .write(&self.id, &format!("the instance ended: {error:?}"));
         }

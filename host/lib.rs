@@ -23,11 +23,12 @@
 //! | `instance` | running it: engine, limits, instances that are reused |
 //! | `outbound` | the calls that it makes in its turn |
 //!
-//! and before the first one: [`prepare`] makes the binaries, [`manifest`] reads
-//! `spin.toml`, `files` copies what components see.
+//! and before the first one: [`prepare`] makes the binaries, with a compiler that
+//! `toolchain` finds, [`manifest`] reads `spin.toml`, and `files` copies what
+//! components see.
 
 mod app;
-mod files;
+pub mod files;
 mod headers;
 mod instance;
 mod log;
@@ -36,6 +37,7 @@ mod outbound;
 pub mod prepare;
 mod router;
 pub mod server;
+mod toolchain;
 
 pub use app::{App, Loader, StandIn};
 pub use instance::Limits;

@@ -4,6 +4,7 @@
 //! `allowed_outbound_hosts` say so. Both stay in this process; nothing goes out
 //! to the network.
 
+use std::fmt;
 use std::sync::{Arc, Weak};
 
 use futures::FutureExt;
@@ -59,6 +60,16 @@ impl TryFrom<String> for AllowedHost {
                  http://<component-id>.spin.internal and to http://self, not to the network"
             )
         })
+    }
+}
+
+impl fmt::Display for AllowedHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.target {
+            Target::Sibling(id) => write!(f, "{}://{id}.{SIBLINGS}", self.scheme),
+            Target::Siblings => write!(f, "{}://*.{SIBLINGS}", self.scheme),
+            Target::Application => write!(f, "{}://self", self.scheme),
+        }
     }
 }
 

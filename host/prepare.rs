@@ -1,12 +1,14 @@
 //! Makes the binaries of an application: what `spin build` does, and before it,
 //! the compiler's target.
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::manifest::Manifest;
+use crate::toolchain;
 
 /// Makes the binaries of the application of the manifest at the path
 /// `manifest`, on a machine that has rustup, or Debian's packages.
@@ -14,10 +16,11 @@ use crate::manifest::Manifest;
 /// # Errors
 /// If the target can't be had, or a build command fails.
 pub fn prepare(manifest: &Path) -> Result<()> {
-    build(&Manifest::read(manifest)?)
+    let manifest = Manifest::read(manifest)?;
+    build(&manifest, &toolchain::environment()?)
 }
 
-fn build(manifest: &Manifest) -> Result<()> {
+fn build(manifest: &Manifest, environment: &[(&str, OsString)]) -> Result<()> {
     for (id, component) in &manifest.components {
         let Some(build) = &component.build else {
             continue;
@@ -31,6 +34,7 @@ fn build(manifest: &Manifest) -> Result<()> {
             eprintln!("Building component {id} with `{command}`");
             let status = Command::new("sh")
                 .args(["-c", command])
+                .envs(environment.iter().cloned())
                 .current_dir(manifest.dir.join(workdir))
                 .status()
                 .with_context(|| format!("can't run `{command}`"))?;

@@ -1,0 +1,113 @@
+//! The contract of the application, proved from outside: a file a service, and
+//! what holds for all of them.
+//!
+//! Runs against the components in this process or, with `APP_URL` set, against
+//! the server there: `APP_URL=http://127.0.0.1:3000 cargo test --test api`.
+
+mod bookings;
+mod conventions;
+mod data;
+mod home;
+mod movies;
+mod serving;
+mod showtimes;
+mod siblings;
+#[path = "../support/mod.rs"]
+mod support;
+mod todo_lists;
+mod todo_users;
+mod users;
+
+use std::env;
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use host::{App, Body, Loader};
+use http::{Method, Request, StatusCode};
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::ser::PrettyFormatter;
+use support::Reply;
+
+/// The components of the application, ready to be loaded.
+fn application() -> PathBuf {
+    static BUILT: LazyLock<()> = LazyLock::new(|| support::prepare(&support::folder("")));
+    LazyLock::force(&BUILT);
+    support::folder("")
+}
+
+/// A loader of the application, to change something about it.
+fn loader() -> Loader {
+    support::loader(&application())
+}
+
+fn send(request: Request<Body>) -> Reply {
+    static APP: LazyLock<App> = LazyLock::new(|| loader().load().expect("an application"));
+    let method = request.method().clone();
+    let reply = match env::var("APP_URL") {
+        Ok(url) => support::send_to(url.trim_start_matches("http://").trim_end_matches('/'), request),
+        Err(_) => support::send(&APP, request),
+    };
+    check_conventions(&method, &reply);
+    reply
+}
+
+fn get(path: &str) -> Reply {
+    send(support::request(Method::GET, path))
+}
+
+/// The JSON of a successful answer.
+fn get_json(path: &str) -> Value {
+    let reply = get(path);
+    assert_eq!(reply.status, StatusCode::OK, "{path}: {reply:?}");
+    assert_eq!(reply.header("content-type"), "application/json", "{path}");
+    reply.json()
+}
+
+/// What a problem says is wrong.
+#[track_caller]
+fn expect_problem(reply: &Reply, status: u16, path: &str) -> String {
+    assert_eq!(reply.status, status, "{path}: {reply:?}");
+    assert_eq!(reply.header("content-type"), "application/problem+json", "{path}");
+    let problem = reply.json();
+    assert_eq!(problem["status"], status, "{path}");
+    assert_eq!(problem["instance"], path.split('?').next().unwrap(), "{path}");
+    assert_eq!(problem["title"], reply.status.canonical_reason().unwrap(), "{path}");
+    assert_eq!(problem["type"], "about:blank", "{path}");
+    problem["detail"].as_str().expect("a detail").to_owned()
+}
+
+/// What is wrong with a GET of `path`.
+#[track_caller]
+fn get_problem(path: &str, status: u16) -> String {
+    expect_problem(&get(path), status, path)
+}
+
+/// What holds for every answer of every service.
+fn check_conventions(method: &Method, reply: &Reply) {
+    let length: usize = reply.header("content-length").parse().expect("a content-length");
+    if method == Method::HEAD {
+        assert_eq!(reply.body, "");
+        return;
+    }
+    assert_eq!(length, reply.body.len());
+    if reply.header("content-type").ends_with("json") {
+        assert_eq!(reply.body, pretty(&reply.json()), "JSON is sorted and indented by four");
+    }
+}
+
+/// The JSON of `value` as people read it.
+fn pretty(value: &Value) -> String {
+    let mut text = Vec::new();
+    let formatter = PrettyFormatter::with_indent(b"    ");
+    value
+        .serialize(&mut serde_json::Serializer::with_formatter(&mut text, formatter))
+        .expect("JSON");
+    String::from_utf8(text).expect("UTF-8") + "\n"
+}
+
+/// The content of a data file of the repository.
+fn data(path: &str) -> Value {
+    let text = std::fs::read_to_string(support::folder("data").join(path)).expect("a data file");
+    serde_json::from_str(&text).expect("JSON")
+}

@@ -1,0 +1,139 @@
+//! What the tests share: an application in this process, or one behind
+//! `APP_URL`, and replies that are easy to look at.
+
+#![allow(dead_code, reason = "each test binary uses its own part of this")]
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock, Mutex};
+
+use host::{App, Body, Loader, Log, prepare};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http_body_util::BodyExt;
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+use tokio::runtime::Runtime;
+
+/// One runtime for all tests, since instances outlive the request that they
+/// were made for.
+pub static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
+
+/// A response that has arrived.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: String,
+}
+
+impl Reply {
+    pub async fn of<B: hyper::body::Body<Error: std::fmt::Debug>>(response: Response<B>) -> Self {
+        let (head, body) = response.into_parts();
+        let body = body.collect().await.expect("a whole body").to_bytes();
+        Self {
+            status: head.status,
+            headers: head.headers,
+            body: String::from_utf8(body.to_vec()).expect("a body in UTF-8"),
+        }
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().expect("text"))
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+/// A request for `path` without a body.
+pub fn request(method: Method, path: &str) -> Request<Body> {
+    Request::builder().method(method).uri(path).body(host::empty()).expect("a request")
+}
+
+/// The folder of a manifest of this repository.
+pub fn folder(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// A loader of the application in `folder`, whose binaries are there.
+pub fn loader(folder: &Path) -> Loader {
+    Loader::new(folder).log(Log::quiet())
+}
+
+/// Makes the binaries of the application in `folder`.
+pub fn prepare(folder: &Path) {
+    prepare::prepare(folder).expect("the components can be built");
+}
+
+/// Sends a request to an application in this process.
+pub fn send(app: &App, request: Request<Body>) -> Reply {
+    let app = app.clone();
+    RUNTIME.block_on(async move {
+        // In a task of its own, as on a connection.
+        tokio::spawn(async move { Reply::of(app.handle(request).await).await })
+            .await
+            .expect("a reply")
+    })
+}
+
+/// Sends a request to the server at `address`, over a connection of its own.
+pub fn send_to(address: &str, request: Request<Body>) -> Reply {
+    RUNTIME.block_on(async {
+        let stream = TcpStream::connect(address).await.expect("a connection");
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("HTTP/1.1");
+        tokio::spawn(connection);
+        let (mut head, body) = request.into_parts();
+        head.headers.entry("host").or_insert(address.parse().expect("a host"));
+        let response = sender.send_request(Request::from_parts(head, body)).await;
+        Reply::of(response.expect("a response")).await
+    })
+}
+
+/// What the components of an application have written.
+#[derive(Clone, Default)]
+pub struct Lines(Arc<Mutex<Vec<String>>>);
+
+impl Lines {
+    pub fn log(&self) -> Log {
+        let lines = self.0.clone();
+        Log::new(move |component, line| lines.lock().unwrap().push(format!("{component}: {line}")))
+    }
+
+    pub fn text(&self) -> String {
+        self.0.lock().unwrap().join("\n")
+    }
+}
+
+/// A copy of the application in `folder`, to change its manifest or its data:
+/// of the binaries, only a link.
+pub fn copy(folder: &Path) -> TempDir {
+    let copy = tempfile::tempdir().expect("a folder");
+    copy_files(folder, copy.path(), &["spin.toml", "data"]);
+    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("target");
+    std::os::unix::fs::symlink(target, copy.path().join("target")).expect("a link");
+    copy
+}
+
+fn copy_files(from: &Path, to: &Path, names: &[&str]) {
+    for name in names {
+        let (from, to) = (from.join(name), to.join(name));
+        if from.is_dir() {
+            std::fs::create_dir(&to).expect("a folder");
+            let entries = from.read_dir().expect("a folder").map(|entry| entry.unwrap().file_name());
+            let names: Vec<_> = entries.map(|name| name.into_string().unwrap()).collect();
+            copy_files(&from, &to, &names.iter().map(String::as_str).collect::<Vec<_>>());
+        } else if from.exists() {
+            std::fs::copy(from, to).expect("a copy");
+        }
+    }
+}
+
+/// Changes the text `from` of the file at `path`, which must have it, to `to`.
+pub fn edit(path: &Path, from: &str, to: &str) {
+    let text = std::fs::read_to_string(path).expect("a file");
+    assert!(text.contains(from), "{} has no {from:?}", path.display());
+    std::fs::write(path, text.replace(from, to)).expect("written");
+}
