@@ -122,17 +122,13 @@ impl Loader {
         let runtime = Runtime::new()?;
         let app = Arc::new(OnceLock::new());
         // A component that no trigger names can't be called by anybody.
-        let ids: BTreeSet<_> = manifest
-            .triggers
-            .iter()
-            .map(|trigger| &trigger.component)
-            .collect();
+        let ids: BTreeSet<_> = manifest.triggers.iter().map(|trigger| &trigger.component).collect();
         let components = ids.into_iter().map(|id| {
             let handler = match self.stand_ins.get(id) {
                 Some(stand_in) => Handler::StandIn(stand_in.clone()),
-                None => Handler::Wasm(ProxyHandler::new(
-                    self.template(&manifest, id, &runtime, &app)?,
-                )),
+                None => {
+                    Handler::Wasm(ProxyHandler::new(self.template(&manifest, id, &runtime, &app)?))
+                }
             };
             let permits = Semaphore::new(MAX_REQUESTS);
             Ok((id.clone(), Component { handler, permits }))
@@ -168,7 +164,6 @@ impl Loader {
             files::mount(manifest, component, root.path())?;
             Some(root)
         };
-        let allowed = component.allowed_outbound_hosts.iter();
         Ok(Template {
             id: id.into(),
             pre,
@@ -176,7 +171,7 @@ impl Loader {
             files,
             environment: component.environment.clone().into_iter().collect(),
             app: app.clone(),
-            allowed: allowed.map(|host| host.get_ref().clone()).collect(),
+            allowed: component.allowed_outbound_hosts.clone().into(),
             log: self.log.clone(),
             limits: self.limits,
         })
@@ -200,17 +195,11 @@ impl App {
     {
         let mut request = request.map(|body| body.map_err(Into::into).boxed_unsync());
         if request.uri().authority().is_none() && !request.headers().contains_key(HOST) {
-            request
-                .headers_mut()
-                .insert(HOST, HeaderValue::from_static("localhost"));
+            request.headers_mut().insert(HOST, HeaderValue::from_static("localhost"));
         }
         let is_head = request.method() == Method::HEAD;
         let response = self.0.serve(request, LOCAL_CLIENT).await;
-        if is_head {
-            response.map(|_| empty())
-        } else {
-            response
-        }
+        if is_head { response.map(|_| empty()) } else { response }
     }
 
     /// The routes, as `spin up` prints them: component id, route and, if the
@@ -218,11 +207,7 @@ impl App {
     pub fn routes(&self) -> impl Iterator<Item = (&str, &Route, Option<&str>)> {
         self.0.router.routes().map(|route| {
             let component = &self.0.manifest.components[&route.component];
-            (
-                route.component.as_str(),
-                route,
-                component.description.as_deref(),
-            )
+            (route.component.as_str(), route, component.description.as_deref())
         })
     }
 
@@ -300,8 +285,7 @@ impl Inner {
             }
         };
         run.await.unwrap_or_else(|error: anyhow::Error| {
-            self.log
-                .write(found.component, &format!("no response: {error:#}"));
+            self.log.write(found.component, &format!("no response: {error:#}"));
             status(StatusCode::INTERNAL_SERVER_ERROR)
         })
     }

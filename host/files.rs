@@ -18,10 +18,7 @@ pub fn mount(manifest: &Manifest, component: &Component, root: &Path) -> Result<
     let excluded = component.exclude_files.iter().map(|pattern| {
         Pattern::new(pattern.get_ref()).map_err(|error| manifest.error(pattern.span(), error))
     });
-    let mount = Mount {
-        app: &manifest.dir,
-        excluded: excluded.collect::<Result<_>>()?,
-    };
+    let mount = Mount { app: &manifest.dir, excluded: excluded.collect::<Result<_>>()? };
     for files in &component.files {
         let mounted = match files.get_ref() {
             Files::Pattern(pattern) => mount.pattern(pattern, root),
@@ -55,10 +52,7 @@ impl Mount<'_> {
     }
 
     fn placement(&self, source: &str, target: &Path) -> Result<()> {
-        ensure!(
-            is_inside(target),
-            "the destination of {source:?} must not have a `..`"
-        );
+        ensure!(is_inside(target), "the destination of {source:?} must not have a `..`");
         let path = self.inside(source)?;
         if path.is_dir() {
             self.copy_all(&path.join("**/*"), &path, target)
@@ -72,16 +66,11 @@ impl Mount<'_> {
     /// Copies every file that `pattern` stands for, with its path below
     /// `base`, to below `root`.
     fn copy_all(&self, pattern: &Path, base: &Path, root: &Path) -> Result<()> {
-        let pattern = pattern
-            .to_str()
-            .ok_or_else(|| anyhow!("{pattern:?} is not UTF-8"))?;
+        let pattern = pattern.to_str().ok_or_else(|| anyhow!("{pattern:?} is not UTF-8"))?;
         for path in glob::glob(pattern).with_context(|| format!("malformed pattern {pattern:?}"))? {
             let path = path?;
             let in_app = path.strip_prefix(self.app)?;
-            let is_excluded = self
-                .excluded
-                .iter()
-                .any(|pattern| pattern.matches_path(in_app));
+            let is_excluded = self.excluded.iter().any(|pattern| pattern.matches_path(in_app));
             if path.is_file() && !is_excluded {
                 copy(&path, &root.join(path.strip_prefix(base)?))?;
             }

@@ -33,10 +33,7 @@ pub fn make_absolute<B>(request: &mut Request<B>) -> Result<()> {
     let mut parts = request.uri().clone().into_parts();
     let authority = match (host.transpose()?, parts.authority) {
         (Some(host), Some(authority)) => {
-            ensure!(
-                host == authority,
-                "the `Host` header and the URI name different authorities"
-            );
+            ensure!(host == authority, "the `Host` header and the URI name different authorities");
             host
         }
         (host, authority) => host.or(authority).context("no `Host` header")?,
@@ -70,10 +67,7 @@ pub fn add<B>(request: &mut Request<B>, found: &Match<'_>, client: SocketAddr) -
     add("spin-component-route", found.raw_route_or_prefix())?;
     add("spin-client-addr", &client.to_string())?;
     for (name, value) in &found.parameters {
-        let name = format!(
-            "spin-path-match-{}",
-            name.to_ascii_lowercase().replace('_', "-")
-        );
+        let name = format!("spin-path-match-{}", name.to_ascii_lowercase().replace('_', "-"));
         headers.append(HeaderName::try_from(name)?, HeaderValue::from_str(value)?);
     }
     Ok(())
@@ -86,12 +80,8 @@ mod tests {
     #[test]
     fn a_component_is_told_its_route_path_and_client() {
         let mut request = Request::get("http://h.example/x/7/a?q").body(()).unwrap();
-        request
-            .headers_mut()
-            .insert(HOST, HeaderValue::from_static("h.example"));
-        request
-            .headers_mut()
-            .insert("spin-path-info", HeaderValue::from_static("spoofed"));
+        request.headers_mut().insert(HOST, HeaderValue::from_static("h.example"));
+        request.headers_mut().insert("spin-path-info", HeaderValue::from_static("spoofed"));
         let found = Match {
             raw_route: "/x/:id/...",
             based_route: "/x/:id/...",
@@ -100,15 +90,7 @@ mod tests {
             parameters: vec![("id".into(), "7".into())],
         };
         add(&mut request, &found, "127.0.0.1:9".parse().unwrap()).unwrap();
-        let last = |name: &str| {
-            request
-                .headers()
-                .get_all(name)
-                .iter()
-                .last()
-                .unwrap()
-                .clone()
-        };
+        let last = |name: &str| request.headers().get_all(name).iter().next_back().unwrap().clone();
         assert_eq!(last("spin-path-info"), "/a");
         assert_eq!(last("spin-full-url"), "http://h.example/x/7/a?q");
         assert_eq!(last("spin-matched-route"), "/x/:id/...");
@@ -122,12 +104,8 @@ mod tests {
     #[test]
     fn connection_and_a_sibling_as_host_do_not_reach_a_component() {
         let mut request = Request::get("/").body(()).unwrap();
-        request
-            .headers_mut()
-            .insert(HOST, HeaderValue::from_static("movies.spin.internal"));
-        request
-            .headers_mut()
-            .insert(CONNECTION, HeaderValue::from_static("close"));
+        request.headers_mut().insert(HOST, HeaderValue::from_static("movies.spin.internal"));
+        request.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         strip(&mut request);
         assert!(request.headers().is_empty());
     }
@@ -135,9 +113,7 @@ mod tests {
     #[test]
     fn host_and_uri_must_not_disagree() {
         let mut request = Request::get("http://a.example/").body(()).unwrap();
-        request
-            .headers_mut()
-            .insert(HOST, HeaderValue::from_static("b.example"));
+        request.headers_mut().insert(HOST, HeaderValue::from_static("b.example"));
         assert!(make_absolute(&mut request).is_err());
         assert!(make_absolute(&mut Request::get("/").body(()).unwrap()).is_err());
     }

@@ -52,10 +52,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            cpu: Duration::from_secs(10),
-            memory: 512 * 1024 * 1024,
-        }
+        Self { cpu: Duration::from_secs(10), memory: 512 * 1024 * 1024 }
     }
 }
 
@@ -78,15 +75,13 @@ impl Runtime {
         wasmtime_wasi::p3::add_to_linker(&mut linker)?;
         wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
         let clock = engine.weak();
-        std::thread::Builder::new()
-            .name("epochs".into())
-            .spawn(move || {
-                while let Some(engine) = clock.upgrade() {
-                    engine.increment_epoch();
-                    drop(engine);
-                    std::thread::sleep(TICK);
-                }
-            })?;
+        std::thread::Builder::new().name("epochs".into()).spawn(move || {
+            while let Some(engine) = clock.upgrade() {
+                engine.increment_epoch();
+                drop(engine);
+                std::thread::sleep(TICK);
+            }
+        })?;
         Ok(Self { engine, linker })
     }
 
@@ -165,20 +160,13 @@ pub struct State {
 
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView {
-            ctx: &mut self.wasi,
-            table: &mut self.table,
-        }
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
     }
 }
 
 impl WasiHttpView for State {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
-        WasiHttpCtxView {
-            hooks: &mut self.outbound,
-            table: &mut self.table,
-            ctx: &mut self.http,
-        }
+        WasiHttpCtxView { hooks: &mut self.outbound, table: &mut self.table, ctx: &mut self.http }
     }
 }
 
@@ -201,9 +189,7 @@ impl Template {
             http: WasiHttpCtx::new(),
             table: ResourceTable::new(),
             outbound: Outbound::new(app, self.allowed.clone()),
-            memory: StoreLimitsBuilder::new()
-                .memory_size(self.limits.memory)
-                .build(),
+            memory: StoreLimitsBuilder::new().memory_size(self.limits.memory).build(),
             ticks: 0,
         };
         let mut store = Store::new(&self.engine, state);
@@ -302,8 +288,7 @@ impl WorkerState for Worker {
         if let Err(error) = result
             && self.app.strong_count() > 0
         {
-            self.log
-                .write(&self.id, &format!("the instance ended: {error:?}"));
+            self.log.write(&self.id, &format!("the instance ended: {error:?}"));
         }
     }
 }

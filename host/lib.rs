@@ -56,7 +56,5 @@ pub fn empty() -> Body {
 
 /// A body with `content`.
 pub fn full(content: impl Into<Bytes>) -> Body {
-    http_body_util::Full::new(content.into())
-        .map_err(|never| match never {})
-        .boxed_unsync()
+    http_body_util::Full::new(content.into()).map_err(|never| match never {}).boxed_unsync()
 }

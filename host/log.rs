@@ -11,7 +11,9 @@ use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 
 /// Takes the lines of all components, each with the component's id.
 #[derive(Clone)]
-pub struct Log(Arc<dyn Fn(&str, &str) + Send + Sync>);
+pub struct Log(Arc<Sink>);
+
+type Sink = dyn Fn(&str, &str) + Send + Sync;
 
 impl Log {
     /// A log that gives each line to `sink`, as component id and line.
@@ -52,17 +54,12 @@ const MAX_LINE: usize = 16 * 1024;
 impl Stdio {
     /// The stream of `component`, into `log`.
     pub fn new(log: Log, component: Arc<str>) -> Self {
-        Self {
-            log,
-            component,
-            line: Vec::new(),
-        }
+        Self { log, component, line: Vec::new() }
     }
 
     fn log(&mut self, length: usize) {
         let text: Vec<_> = self.line.drain(..length).collect();
-        self.log
-            .write(&self.component, &String::from_utf8_lossy(&text));
+        self.log.write(&self.component, &String::from_utf8_lossy(&text));
     }
 }
 
@@ -91,11 +88,7 @@ impl AsyncWrite for Stdio {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.line.extend_from_slice(bytes);
-        let end = self
-            .line
-            .iter()
-            .rposition(|&byte| byte == b'\n')
-            .map(|end| end + 1);
+        let end = self.line.iter().rposition(|&byte| byte == b'\n').map(|end| end + 1);
         let full = (self.line.len() > MAX_LINE).then_some(self.line.len());
         if let Some(length) = full.or(end) {
             self.log(length);

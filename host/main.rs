@@ -51,11 +51,7 @@ async fn run(options: Options) -> Result<()> {
     if !options.no_build {
         prepare::prepare(&options.from)?;
     }
-    let log = if options.quiet {
-        Log::quiet()
-    } else {
-        Log::stderr()
-    };
+    let log = if options.quiet { Log::quiet() } else { Log::stderr() };
     let app = Loader::new(&options.from).log(log).load()?;
     let server = Server::bind(app.clone(), options.listen).await?;
     let url = format!("http://{}", server.address());

@@ -54,10 +54,7 @@ pub struct Trigger {
 
 /// `route`
 #[derive(Clone, Debug, Deserialize, PartialEq)]
-#[serde(
-    untagged,
-    expecting = "a route is a path such as \"/movies/...\", or { private = true }"
-)]
+#[serde(untagged, expecting = "a route is a path such as \"/movies/...\", or { private = true }")]
 pub enum Route {
     /// A path, perhaps with parameters and a trailing wildcard.
     Public(String),
@@ -88,7 +85,7 @@ pub struct Component {
     pub exclude_files: Vec<Spanned<String>>,
     /// Whom it may call.
     #[serde(default)]
-    pub allowed_outbound_hosts: Vec<Spanned<AllowedHost>>,
+    pub allowed_outbound_hosts: Vec<AllowedHost>,
     /// Its environment variables.
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
@@ -183,19 +180,12 @@ impl Manifest {
     /// # Errors
     /// One sentence that says what is wrong in which line of the file.
     pub fn read(path: &Path) -> Result<Self> {
-        let path = &if path.is_dir() {
-            path.join("spin.toml")
-        } else {
-            path.to_owned()
-        };
+        let path = &if path.is_dir() { path.join("spin.toml") } else { path.to_owned() };
         let text = fs::read_to_string(path)
             .with_context(|| format!("can't read the manifest {}", path.display()))?;
         let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
         let dir = dir.unwrap_or(Path::new(".")).canonicalize()?;
-        let source = Source {
-            path: path.clone(),
-            text,
-        };
+        let source = Source { path: path.clone(), text };
         source.manifest(dir)
     }
 
@@ -220,11 +210,7 @@ impl Source {
             let span = toml.spin_manifest_version.span();
             return Err(self.error(span, "spin_manifest_version must be 2"));
         }
-        for id in toml
-            .component
-            .keys()
-            .filter(|id| !is_kebab_case(id.get_ref()))
-        {
+        if let Some(id) = toml.component.keys().find(|id| !is_kebab_case(id.get_ref())) {
             let message = format!(
                 "the component id `{}` must be words of lower-case letters and digits, joined by `-`",
                 id.get_ref()
@@ -232,9 +218,8 @@ impl Source {
             return Err(self.error(id.span(), message));
         }
         let components = toml.component.into_iter();
-        let components: BTreeMap<_, _> = components
-            .map(|(id, component)| (id.into_inner(), component))
-            .collect();
+        let components: BTreeMap<_, _> =
+            components.map(|(id, component)| (id.into_inner(), component)).collect();
         let triggers = toml.trigger.http.into_iter();
         let triggers = triggers.map(|trigger| self.trigger(trigger, &components));
         Ok(Manifest {
@@ -266,10 +251,7 @@ impl Source {
                 .map_err(|error| self.error(trigger.route.span(), error))?,
             Route::Private(_) => {}
         }
-        Ok(Trigger {
-            component: trigger.component.into_inner(),
-            route: trigger.route.into_inner(),
-        })
+        Ok(Trigger { component: trigger.component.into_inner(), route: trigger.route.into_inner() })
     }
 
     fn error(&self, span: Range<usize>, message: impl Display) -> anyhow::Error {

@@ -75,12 +75,8 @@ impl fmt::Display for AllowedHost {
 
 /// The component that an authority names, if it is one of the application.
 pub fn sibling(authority: &str) -> Option<&str> {
-    let host = authority
-        .split_once(':')
-        .map_or(authority, |(host, _)| host);
-    host.split_once('.')
-        .filter(|(_, domain)| *domain == SIBLINGS)
-        .map(|(id, _)| id)
+    let host = authority.split_once(':').map_or(authority, |(host, _)| host);
+    host.split_once('.').filter(|(_, domain)| *domain == SIBLINGS).map(|(id, _)| id)
 }
 
 /// What wasmtime calls for each request that an instance makes.
@@ -116,10 +112,7 @@ impl WasiHttpHooks for Outbound {
     ) -> Box<
         dyn Future<
                 Output = Result<
-                    (
-                        http::Response<WasiBody>,
-                        Box<dyn Future<Output = Result<(), Error>> + Send>,
-                    ),
+                    (http::Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>),
                     Error,
                 >,
             > + Send,
@@ -161,10 +154,8 @@ mod tests {
 
     #[test]
     fn only_the_named_siblings_are_allowed() {
-        let outbound = Outbound::new(
-            Weak::new(),
-            [allowed("http://a.spin.internal").unwrap()].into(),
-        );
+        let outbound =
+            Outbound::new(Weak::new(), [allowed("http://a.spin.internal").unwrap()].into());
         let sibling = |id: &str| Target::Sibling(id.into());
         assert!(outbound.allows(Some(&Scheme::HTTP), &sibling("a")));
         assert!(!outbound.allows(Some(&Scheme::HTTP), &sibling("b")));
@@ -174,12 +165,7 @@ mod tests {
 
     #[test]
     fn a_host_on_the_network_is_not_supported() {
-        for host in [
-            "https://example.com",
-            "http://*:*",
-            "*",
-            "redis://a.spin.internal",
-        ] {
+        for host in ["https://example.com", "http://*:*", "*", "redis://a.spin.internal"] {
             assert!(allowed(host).is_err(), "{host}");
         }
     }

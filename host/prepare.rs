@@ -26,10 +26,7 @@ fn build(manifest: &Manifest, environment: &[(&str, OsString)]) -> Result<()> {
             continue;
         };
         let workdir = build.workdir.as_deref().unwrap_or(Path::new("."));
-        ensure!(
-            workdir.is_relative(),
-            "the workdir of the component `{id}` must be relative"
-        );
+        ensure!(workdir.is_relative(), "the workdir of the component `{id}` must be relative");
         for command in build.command.as_slice() {
             eprintln!("Building component {id} with `{command}`");
             let status = Command::new("sh")

@@ -1,6 +1,7 @@
 //! From a request's path to a component, as Spin routes
 //! (`crates/routes/src/lib.rs` of Spin).
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use anyhow::Result;
@@ -43,19 +44,17 @@ impl Router {
     /// # Errors
     /// If a route can't be parsed.
     pub fn new(triggers: &[Trigger]) -> Result<Self> {
-        let mut router = routefinder::Router::new();
+        let mut routes = BTreeMap::new();
         for trigger in triggers {
-            let manifest::Route::Public(raw) = &trigger.route else {
-                continue;
-            };
-            let route = Route {
-                raw: raw.clone(),
-                based: based(raw),
-                component: trigger.component.clone(),
-            };
-            router
-                .add(spec(&route.based)?, route)
-                .map_err(anyhow::Error::msg)?;
+            if let manifest::Route::Public(raw) = &trigger.route {
+                routes.insert(raw, &trigger.component);
+            }
+        }
+        let mut router = routefinder::Router::new();
+        for (raw, component) in routes {
+            let based = based(raw);
+            let route = Route { raw: raw.clone(), based, component: component.clone() };
+            router.add(spec(&route.based)?, route).map_err(anyhow::Error::msg)?;
         }
         Ok(Self(router))
     }
@@ -74,9 +73,7 @@ impl Router {
                 format!("{start}{rest}{end}")
             }
         };
-        let parameters = captures
-            .iter()
-            .map(|(name, value)| (name.into(), value.into()));
+        let parameters = captures.iter().map(|(name, value)| (name.into(), value.into()));
         let route = found.handler();
         Some(Match {
             raw_route: &route.raw,
@@ -118,9 +115,7 @@ impl<'a> Match<'a> {
 
     /// The route as the manifest has it, without its wildcard.
     pub fn raw_route_or_prefix(&self) -> &'a str {
-        self.raw_route
-            .strip_suffix("/...")
-            .unwrap_or(self.raw_route)
+        self.raw_route.strip_suffix("/...").unwrap_or(self.raw_route)
     }
 }
 
@@ -134,11 +129,7 @@ pub fn check(raw: &str) -> Result<()> {
 
 fn based(raw: &str) -> String {
     let path = raw.strip_suffix('/').unwrap_or(raw);
-    if path.starts_with('/') || path.is_empty() {
-        path.to_owned()
-    } else {
-        format!("/{path}")
-    }
+    if path.starts_with('/') || path.is_empty() { path.to_owned() } else { format!("/{path}") }
 }
 
 fn spec(based: &str) -> Result<RouteSpec> {
@@ -150,9 +141,7 @@ fn spec(based: &str) -> Result<RouteSpec> {
 }
 
 fn wildcard_prefix(based: &str) -> Option<&str> {
-    based
-        .strip_suffix("/...")
-        .or_else(|| based.strip_suffix("/*"))
+    based.strip_suffix("/...").or_else(|| based.strip_suffix("/*"))
 }
 
 #[cfg(test)]

@@ -30,23 +30,17 @@ impl Server {
     /// # Errors
     /// If that is not possible; for a port in use, with the way out.
     pub async fn bind(app: App, address: SocketAddr) -> Result<Self> {
-        let listener = TcpListener::bind(address)
-            .await
-            .map_err(|error| match error.kind() {
-                ErrorKind::AddrInUse => anyhow!(
-                    "{address} is in use already; choose another address with --listen, \
+        let listener = TcpListener::bind(address).await.map_err(|error| match error.kind() {
+            ErrorKind::AddrInUse => anyhow!(
+                "{address} is in use already; choose another address with --listen, \
                  for example --listen 127.0.0.1:{}",
-                    address.port().wrapping_add(1).max(1024)
-                ),
-                _ => anyhow!("can't listen at {address}: {error}"),
-            })?;
+                address.port().wrapping_add(1).max(1024)
+            ),
+            _ => anyhow!("can't listen at {address}: {error}"),
+        })?;
         let address = listener.local_addr()?;
         app.set_address(address);
-        Ok(Self {
-            app,
-            listener,
-            address,
-        })
+        Ok(Self { app, listener, address })
     }
 
     /// Where the server listens.
@@ -87,9 +81,7 @@ impl Server {
             }
         });
         let server = auto::Builder::new(TokioExecutor::new());
-        let connection = server
-            .serve_connection(TokioIo::new(stream), service)
-            .into_owned();
+        let connection = server.serve_connection(TokioIo::new(stream), service).into_owned();
         let connection = connections.watch(connection);
         tokio::spawn(async move {
             // A client that goes away is no concern of anybody else.

@@ -61,7 +61,8 @@ fn install_debian_packages() -> Result<()> {
         return Ok(());
     }
     let packages = DEBIAN_PACKAGES.join(" ");
-    let install = format!("apt-get update && apt-get install -y --no-install-recommends {packages}");
+    let install =
+        format!("apt-get update && apt-get install -y --no-install-recommends {packages}");
     let by_hand = format!(
         "the compiler's target {TARGET} is missing; install it with `rustup target add {TARGET}` \
          or, on Debian, with `sudo sh -c '{install}'`"

@@ -36,11 +36,7 @@ impl<T> Bundle<T> {
     /// The file at `path`, as the component sees it, in the shape that `parse`
     /// takes.
     pub const fn new(path: &'static str, parse: fn(&str) -> Parsed<T>) -> Self {
-        Self {
-            path,
-            parse,
-            content: OnceLock::new(),
-        }
+        Self { path, parse, content: OnceLock::new() }
     }
 
     /// What the file says.
@@ -79,10 +75,7 @@ impl<T: for<'de> Deserialize<'de>> Records<T> {
     /// What is wrong, with its line and column. Two passes, since only a value
     /// that is read straight from the text knows where in it it stands.
     pub fn parse(text: &str) -> Parsed<Self> {
-        Ok(Self {
-            known: parse(text)?,
-            whole: parse(text)?,
-        })
+        Ok(Self { known: parse(text)?, whole: parse(text)? })
     }
 
     /// The records as their service understands them.

@@ -35,10 +35,7 @@ impl Call {
             "" => Vec::new(),
             path => path.split('/').map(decode).collect::<Result<_, _>>()?,
         };
-        Ok(Self {
-            segments,
-            query: uri.query().unwrap_or_default().to_owned(),
-        })
+        Ok(Self { segments, query: uri.query().unwrap_or_default().to_owned() })
     }
 
     /// The path's segments, percent-decoded: `/users/a%2Fb` is `["users", "a/b"]`.
@@ -73,17 +70,16 @@ impl Call {
                 "The query parameter `{name}` is given more than once; give it once."
             )));
         }
-        usize::from_str(&value)
-            .ok()
-            .filter(|number| range.contains(number))
-            .ok_or_else(|| {
-                let (least, most) = (range.start(), range.end());
-                Problem::BadRequest(if *most == usize::MAX {
-                    format!("The query parameter `{name}` must be a whole number of at least {least}.")
-                } else {
-                    format!("The query parameter `{name}` must be a whole number from {least} to {most}.")
-                })
+        usize::from_str(&value).ok().filter(|number| range.contains(number)).ok_or_else(|| {
+            let (least, most) = (range.start(), range.end());
+            Problem::BadRequest(if *most == usize::MAX {
+                format!("The query parameter `{name}` must be a whole number of at least {least}.")
+            } else {
+                format!(
+                    "The query parameter `{name}` must be a whole number from {least} to {most}."
+                )
             })
+        })
     }
 }
 
@@ -117,10 +113,7 @@ mod tests {
 
     #[test]
     fn an_encoded_slash_stays_inside_its_segment() {
-        assert_eq!(
-            call("/users/a%2Fb%20c").unwrap().segments(),
-            ["users", "a/b c"]
-        );
+        assert_eq!(call("/users/a%2Fb%20c").unwrap().segments(), ["users", "a/b c"]);
     }
 
     #[test]
@@ -128,10 +121,7 @@ mod tests {
         assert!(matches!(call("/movies/%FF"), Err(Problem::BadRequest(_))));
         let longest = "x".repeat(256);
         assert!(call(&format!("/movies/{longest}")).is_ok());
-        assert!(matches!(
-            call(&format!("/movies/{longest}x")),
-            Err(Problem::BadRequest(_))
-        ));
+        assert!(matches!(call(&format!("/movies/{longest}x")), Err(Problem::BadRequest(_))));
     }
 
     #[test]
@@ -143,21 +133,11 @@ mod tests {
     #[test]
     fn a_number_has_a_default_a_range_and_one_value() {
         let number = |query: &str| {
-            call(&format!("/movies/top?{query}"))
-                .unwrap()
-                .number("limit", 1..=100, 3)
-                .ok()
+            call(&format!("/movies/top?{query}")).unwrap().number("limit", 1..=100, 3).ok()
         };
         assert_eq!(number(""), Some(3));
         assert_eq!(number("limit=100"), Some(100));
-        for bad in [
-            "limit=0",
-            "limit=101",
-            "limit=x",
-            "limit=",
-            "limit=-1",
-            "limit=1&limit=1",
-        ] {
+        for bad in ["limit=0", "limit=101", "limit=x", "limit=", "limit=-1", "limit=1&limit=1"] {
             assert_eq!(number(bad), None, "{bad}");
         }
     }

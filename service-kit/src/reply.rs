@@ -36,12 +36,7 @@ impl Reply {
     }
 
     fn ok(content_type: &'static str, body: Vec<u8>) -> Self {
-        Self {
-            status: StatusCode::OK,
-            content_type,
-            allow: None,
-            body,
-        }
+        Self { status: StatusCode::OK, content_type, allow: None, body }
     }
 
     /// The body, as bytes.
@@ -97,10 +92,7 @@ mod tests {
             title: &'static str,
             rating: serde_json::Number,
         }
-        let movie = Movie {
-            title: "Creed",
-            rating: "8.80".parse().unwrap(),
-        };
+        let movie = Movie { title: "Creed", rating: "8.80".parse().unwrap() };
         let body = Reply::json(&[movie]).unwrap().body;
         let expected =
             "[\n    {\n        \"rating\": 8.80,\n        \"title\": \"Creed\"\n    }\n]\n";

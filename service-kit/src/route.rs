@@ -48,9 +48,7 @@ pub async fn serve(request: Request, route: impl FnOnce(&Call) -> Route<'_>) -> 
         Ok(call) => answer(request.method(), route(&call)).await,
         Err(problem) => Err(problem),
     };
-    answer
-        .unwrap_or_else(|problem| problem.into_reply(uri.path()))
-        .into()
+    answer.unwrap_or_else(|problem| problem.into_reply(uri.path())).into()
 }
 
 async fn answer(method: &Method, route: Route<'_>) -> Result<Reply, Problem> {

@@ -26,11 +26,7 @@ const DEADLINE: Duration = Duration::from_secs(2);
 const MAX_BODY: usize = 8 * 1024 * 1024;
 
 /// What a path segment may hold unencoded (RFC 3986, section 2.3).
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Another service of the application, by its component id.
 #[derive(Clone, Copy, Debug)]
@@ -103,9 +99,7 @@ async fn read<T: DeserializeOwned>(response: Response) -> anyhow::Result<Option<
         .await
         .map_err(|error| anyhow::anyhow!(error))?
         .to_bytes();
-    serde_json::from_slice(&body)
-        .context("another shape than expected")
-        .map(Some)
+    serde_json::from_slice(&body).context("another shape than expected").map(Some)
 }
 
 /// `text` as one segment of a path.

@@ -90,10 +90,14 @@ fn a_missing_file_fails_its_own_service_alone() {
 #[test]
 fn a_file_that_is_not_json_is_named_with_line_and_column() {
     for (file, path, other) in FILES {
-        let (app, lines) = changed(|data| fs::write(data.join(file), "{\n  \"a\": oops\n}").unwrap());
+        let (app, lines) =
+            changed(|data| fs::write(data.join(file), "{\n  \"a\": oops\n}").unwrap());
         expect_problem(&get(&app, path), 500, path);
         let log = lines.text();
-        assert!(log.contains(&format!("/data/{file}")) && log.contains("line 2 column"), "{file}: {log}");
+        assert!(
+            log.contains(&format!("/data/{file}")) && log.contains("line 2 column"),
+            "{file}: {log}"
+        );
         assert_eq!(get(&app, other).status, 200, "{file}: {other}");
     }
 }
@@ -125,10 +129,19 @@ fn a_rating_off_the_scale_is_the_wrong_shape() {
 #[test]
 fn fields_that_nobody_names_pass_through() {
     let (app, _) = changed(|data| {
-        let extra = "\"title\": \"Creed\",\n\"gross\": 173600000.50, \"big\": 123456789012345678901,";
+        let extra =
+            "\"title\": \"Creed\",\n\"gross\": 173600000.50, \"big\": 123456789012345678901,";
         edit(&data.join("cinema/movies.json"), "\"title\": \"Creed\",", extra);
-        edit(&data.join("cinema/users.json"), "\"name\": \"Chris Rivers\",", "\"name\": \"Chris Rivers\", \"seat\": null,");
-        edit(&data.join("todo/users.json"), "\"name\": \"Aniket Sharma\",", "\"name\": \"Aniket Sharma\", \"tags\": [1, {}],");
+        edit(
+            &data.join("cinema/users.json"),
+            "\"name\": \"Chris Rivers\",",
+            "\"name\": \"Chris Rivers\", \"seat\": null,",
+        );
+        edit(
+            &data.join("todo/users.json"),
+            "\"name\": \"Aniket Sharma\",",
+            "\"name\": \"Aniket Sharma\", \"tags\": [1, {}],",
+        );
     });
     for path in ["/movies/267eedb8-0f5d-42d5-8f43-72426b9fb3e6", "/movies", "/movies/top"] {
         let body = get(&app, path).body;
@@ -141,7 +154,9 @@ fn fields_that_nobody_names_pass_through() {
 
 #[test]
 fn another_file_needs_no_other_binary() {
-    let (app, _) = changed(|data| fs::write(data.join("cinema/showtimes.json"), r#"{"20160101": []}"#).unwrap());
+    let (app, _) = changed(|data| {
+        fs::write(data.join("cinema/showtimes.json"), r#"{"20160101": []}"#).unwrap()
+    });
     assert_eq!(get(&app, "/showtimes").json(), json!({"20160101": []}));
     assert_eq!(get(&app, "/showtimes/20151201").status, 404);
 }

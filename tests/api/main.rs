@@ -45,7 +45,9 @@ fn send(request: Request<Body>) -> Reply {
     static APP: LazyLock<App> = LazyLock::new(|| loader().load().expect("an application"));
     let method = request.method().clone();
     let reply = match env::var("APP_URL") {
-        Ok(url) => support::send_to(url.trim_start_matches("http://").trim_end_matches('/'), request),
+        Ok(url) => {
+            support::send_to(url.trim_start_matches("http://").trim_end_matches('/'), request)
+        }
         Err(_) => support::send(&APP, request),
     };
     check_conventions(&method, &reply);

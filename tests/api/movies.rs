@@ -49,7 +49,8 @@ fn an_unknown_movie_is_not_found() {
 
 #[test]
 fn movies_can_be_chosen_by_id_and_unknown_ids_are_left_out() {
-    let movies = get_json(&format!("/movies?id={CREED}&id=no-such-movie&id={FRANKENSTEIN}&id={CREED}"));
+    let movies =
+        get_json(&format!("/movies?id={CREED}&id=no-such-movie&id={FRANKENSTEIN}&id={CREED}"));
     let all = data("cinema/movies.json");
     assert_eq!(movies, json!({CREED: all[CREED], FRANKENSTEIN: all[FRANKENSTEIN]}));
     assert_eq!(get_json("/movies?id=no-such-movie"), json!({}));
@@ -65,7 +66,8 @@ fn at_most_a_hundred_movies_can_be_chosen() {
 
 #[test]
 fn the_top_is_ranked_by_rating_then_title_then_id() {
-    let mut movies: Vec<_> = data("cinema/movies.json").as_object().unwrap().clone().into_iter().collect();
+    let mut movies: Vec<_> =
+        data("cinema/movies.json").as_object().unwrap().clone().into_iter().collect();
     movies.sort_by_key(|(id, movie)| {
         let rating = movie["rating"].as_f64().unwrap();
         (-(rating * 100.0) as i64, movie["title"].as_str().unwrap().to_owned(), id.clone())

@@ -30,11 +30,7 @@ impl Running {
             .expect("the host starts");
         let output = BufReader::new(process.stdout.take().unwrap());
         let errors = BufReader::new(process.stderr.take().unwrap());
-        Self {
-            process,
-            output,
-            errors,
-        }
+        Self { process, output, errors }
     }
 
     /// Starts on a free port and gives its address.
@@ -88,8 +84,7 @@ fn routes_are_printed_and_served_on_a_real_port() {
         ("todo-users", "/todo"),
         ("users", "/users"),
     ];
-    let expected =
-        expected.map(|(id, path)| format!("  {id}: http://{address}{path} (wildcard)"));
+    let expected = expected.map(|(id, path)| format!("  {id}: http://{address}{path} (wildcard)"));
     assert_eq!(routes, expected);
     for path in ["/users/dwight_schrute/bookings", "/nope", "/.well-known/spin/health"] {
         let (over_a_port, here) =
@@ -127,8 +122,11 @@ fn a_client_that_goes_away_harms_nobody() {
     let (running, address) = Running::serving(&[]);
     for path in ["/movies", "/users/dwight_schrute/bookings"] {
         let mut stream = TcpStream::connect(&address).expect("a connection");
-        write!(stream, "GET {path} HTTP/1.1\r\nhost: {address}\r\ncontent-length: 9999\r\n\r\npart")
-            .unwrap();
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nhost: {address}\r\ncontent-length: 9999\r\n\r\npart"
+        )
+        .unwrap();
         drop(stream);
         let reply = send_to(&address, request(Method::GET, path));
         assert_eq!(reply.status, StatusCode::OK);

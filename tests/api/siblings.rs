@@ -156,7 +156,8 @@ fn counted(bookings: usize, movies: usize) -> (App, Arc<Mutex<Vec<String>>>) {
     let dates = json!({"20151201": booked, "20151202": booked[bookings / 2..]});
     let data = copy.path().join("data/cinema");
     std::fs::write(data.join("movies.json"), json!(all).to_string()).unwrap();
-    std::fs::write(data.join("bookings.json"), json!({"dwight_schrute": dates}).to_string()).unwrap();
+    std::fs::write(data.join("bookings.json"), json!({"dwight_schrute": dates}).to_string())
+        .unwrap();
     let siblings = support::loader(copy.path()).load().expect("an application");
     let asked = Arc::new(Mutex::new(Vec::new()));
     let mut users = loader();
@@ -199,7 +200,11 @@ fn fewer_movies_are_suggested_where_there_are_fewer() {
     for (bookings, movies) in [(2, 4), (4, 4), (99, 100), (100, 100)] {
         let (app, _) = counted(bookings, movies);
         let suggested = get(&app, "/users/dwight_schrute/suggested").json();
-        assert_eq!(suggested.as_array().unwrap().len(), movies - bookings, "{bookings} of {movies}");
+        assert_eq!(
+            suggested.as_array().unwrap().len(),
+            movies - bookings,
+            "{bookings} of {movies}"
+        );
     }
 }
 
@@ -274,7 +279,7 @@ fn services_may_call_exactly_the_siblings_that_they_ask() {
     let manifest = Manifest::read(&application()).expect("a manifest");
     for (id, component) in &manifest.components {
         let allowed: Vec<_> =
-            component.allowed_outbound_hosts.iter().map(|host| host.get_ref().to_string()).collect();
+            component.allowed_outbound_hosts.iter().map(ToString::to_string).collect();
         let expected: &[&str] = match id.as_str() {
             "users" => &["http://bookings.spin.internal", "http://movies.spin.internal"],
             "todo-users" => &["http://todo-lists.spin.internal"],
@@ -300,7 +305,11 @@ fn each_service_sees_its_own_data_file_alone() {
             "todo-lists" => Some("data/todo/lists.json".to_owned()),
             id => Some(format!("data/cinema/{id}.json")),
         };
-        assert_eq!(seen, expected.iter().map(Into::into).collect::<Vec<std::path::PathBuf>>(), "{id}");
+        assert_eq!(
+            seen,
+            expected.iter().map(Into::into).collect::<Vec<std::path::PathBuf>>(),
+            "{id}"
+        );
     }
 }
 

@@ -9,8 +9,12 @@ use crate::{data, get_json, get_problem};
 #[test]
 fn lists_are_the_names_of_every_list() {
     let data = data("todo/lists.json");
-    let names: BTreeSet<_> =
-        data.as_object().unwrap().values().flat_map(|lists| lists.as_object().unwrap().keys()).collect();
+    let names: BTreeSet<_> = data
+        .as_object()
+        .unwrap()
+        .values()
+        .flat_map(|lists| lists.as_object().unwrap().keys())
+        .collect();
     assert_eq!(get_json("/todo/lists"), json!({"lists": names}));
     assert!(names.contains(&"home".to_owned()) && names.contains(&"school".to_owned()));
 }

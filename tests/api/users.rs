@@ -61,12 +61,19 @@ fn the_three_best_movies_that_a_user_has_not_booked_are_suggested() {
     let top = get_json("/movies/top?limit=100");
     for username in data("cinema/users.json").as_object().unwrap().keys() {
         let bookings = &data("cinema/bookings.json")[username];
-        let uris: Vec<_> = bookings.as_object().into_iter().flat_map(|dates| dates.values()).flat_map(|ids| {
-            ids.as_array().unwrap().iter().map(|id| format!("/movies/{}", id.as_str().unwrap()))
-        }).collect();
-        let unseen = top.as_array().unwrap().iter().filter(|movie| {
-            !uris.iter().any(|uri| movie["uri"] == *uri)
-        });
+        let uris: Vec<_> = bookings
+            .as_object()
+            .into_iter()
+            .flat_map(|dates| dates.values())
+            .flat_map(|ids| {
+                ids.as_array().unwrap().iter().map(|id| format!("/movies/{}", id.as_str().unwrap()))
+            })
+            .collect();
+        let unseen = top
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|movie| !uris.iter().any(|uri| movie["uri"] == *uri));
         let expected: Value = unseen
             .take(3)
             .map(|movie| json!({"title": movie["title"], "rating": movie["rating"], "uri": movie["uri"]}))
@@ -78,6 +85,7 @@ fn the_three_best_movies_that_a_user_has_not_booked_are_suggested() {
 #[test]
 fn a_user_without_bookings_gets_the_overall_top() {
     let suggested = get_json("/users/michael_scott/suggested");
-    let titles: Vec<_> = suggested.as_array().unwrap().iter().map(|movie| &movie["title"]).collect();
+    let titles: Vec<_> =
+        suggested.as_array().unwrap().iter().map(|movie| &movie["title"]).collect();
     assert_eq!(titles, ["Creed", "Room", "Spotlight"]);
 }

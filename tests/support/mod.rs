@@ -122,7 +122,8 @@ fn copy_files(from: &Path, to: &Path, names: &[&str]) {
         let (from, to) = (from.join(name), to.join(name));
         if from.is_dir() {
             std::fs::create_dir(&to).expect("a folder");
-            let entries = from.read_dir().expect("a folder").map(|entry| entry.unwrap().file_name());
+            let entries =
+                from.read_dir().expect("a folder").map(|entry| entry.unwrap().file_name());
             let names: Vec<_> = entries.map(|name| name.into_string().unwrap()).collect();
             copy_files(&from, &to, &names.iter().map(String::as_str).collect::<Vec<_>>());
         } else if from.exists() {

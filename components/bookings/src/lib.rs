@@ -35,9 +35,7 @@ fn route(call: &Call) -> Route<'_> {
 
 fn bookings_of(bookings: &Bookings, username: &str) -> Answer {
     let bookings = bookings.get(username).ok_or_else(|| {
-        Problem::NotFound(format!(
-            "No bookings of `{username}`. GET /bookings lists them all."
-        ))
+        Problem::NotFound(format!("No bookings of `{username}`. GET /bookings lists them all."))
     })?;
     Reply::json(bookings)
 }

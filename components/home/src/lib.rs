@@ -51,10 +51,7 @@ fn route(call: &Call) -> Route<'_> {
 }
 
 fn index() -> Answer {
-    Reply::json(&Index {
-        uri: "/",
-        subresource_uris: BTreeMap::from(RESOURCES),
-    })
+    Reply::json(&Index { uri: "/", subresource_uris: BTreeMap::from(RESOURCES) })
 }
 
 #[derive(Serialize)]

@@ -51,9 +51,7 @@ fn movies(movies: &Movies, call: &Call) -> Answer {
             ids.len()
         )));
     }
-    let known = ids
-        .iter()
-        .filter_map(|id| Some((id, movies.records.get(id)?)));
+    let known = ids.iter().filter_map(|id| Some((id, movies.records.get(id)?)));
     Reply::json(&known.collect::<BTreeMap<_, _>>())
 }
 
@@ -66,9 +64,7 @@ fn top_movies(movies: &Movies, call: &Call) -> Answer {
 
 fn movie(movies: &Movies, id: &str) -> Answer {
     let movie = movies.with_uri(id).ok_or_else(|| {
-        Problem::NotFound(format!(
-            "No movie has the id `{id}`. GET /movies lists them all."
-        ))
+        Problem::NotFound(format!("No movie has the id `{id}`. GET /movies lists them all."))
     })?;
     Reply::json(&movie)
 }
@@ -149,10 +145,7 @@ mod tests {
         for rating in ["0.9", "10.1", "-3"] {
             let record =
                 format!(r#"{{"id": "", "title": "", "director": "", "rating": {rating}}}"#);
-            assert!(
-                Movies::parse(&format!(r#"{{"a": {record}}}"#)).is_err(),
-                "{rating}"
-            );
+            assert!(Movies::parse(&format!(r#"{{"a": {record}}}"#)).is_err(), "{rating}");
         }
     }
 }

@@ -40,9 +40,7 @@ fn names(lists: &Lists) -> Answer {
 
 fn lists_of(lists: &Lists, username: &str) -> Answer {
     let lists = lists.get(username).ok_or_else(|| {
-        Problem::NotFound(format!(
-            "No lists of `{username}`. GET /todo/users names the users."
-        ))
+        Problem::NotFound(format!("No lists of `{username}`. GET /todo/users names the users."))
     })?;
     Reply::json(lists)
 }

@@ -60,9 +60,7 @@ async fn lists_of(username: &str) -> Answer {
     let path = format!("/todo/lists/{}", segment(username));
     let lists: Lists = LISTS.get(&path).await?.unwrap_or_default();
     if lists.is_empty() {
-        return Err(Problem::NotFound(format!(
-            "The user `{username}` has no lists."
-        )));
+        return Err(Problem::NotFound(format!("The user `{username}` has no lists.")));
     }
     Reply::json(&lists)
 }

@@ -58,18 +58,14 @@ fn route(call: &Call) -> Route<'_> {
 
 fn user<'a>(users: &'a Records<User>, username: &str) -> Result<&'a Fields, Problem> {
     users.get(username).ok_or_else(|| {
-        Problem::NotFound(format!(
-            "No user is called `{username}`. GET /users lists them all."
-        ))
+        Problem::NotFound(format!("No user is called `{username}`. GET /users lists them all."))
     })
 }
 
 async fn bookings_of(username: &str) -> Answer {
     let bookings = booked_by(username).await?;
     if bookings.is_empty() {
-        return Err(Problem::NotFound(format!(
-            "The user `{username}` has no bookings."
-        )));
+        return Err(Problem::NotFound(format!("The user `{username}` has no bookings.")));
     }
     let movies = movies_of(&distinct(&bookings)).await?;
     let described = bookings.iter().map(|(date, ids)| {
@@ -89,12 +85,8 @@ async fn suggestions_for(username: &str) -> Answer {
         let pages = try_join_all(further.map(top_movies)).await?;
         ranking.extend(pages.into_iter().flatten());
     }
-    let unseen = ranking
-        .iter()
-        .filter(|movie| !booked.contains(movie.id.as_str()));
-    let suggested = unseen
-        .take(SUGGESTIONS)
-        .map(|movie| Described::of(&movie.id, Some(movie)));
+    let unseen = ranking.iter().filter(|movie| !booked.contains(movie.id.as_str()));
+    let suggested = unseen.take(SUGGESTIONS).map(|movie| Described::of(&movie.id, Some(movie)));
     Reply::json(&suggested.collect::<Vec<_>>())
 }
 

@@ -1,0 +1,75 @@
+//! A component that does what its query asks: `?do=<action>&with=<argument>`.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use http_body_util::BodyExt;
+use spin_sdk::http::{FullBody, Request, Response};
+use spin_sdk::http_service;
+
+#[http_service]
+async fn handle(request: Request) -> Result<Response<FullBody<bytes::Bytes>>> {
+    let query = request.uri().query().unwrap_or_default().to_owned();
+    let query: BTreeMap<_, _> = form_urlencoded::parse(query.as_bytes()).collect();
+    let argument = query.get("with").map_or("", |value| value);
+    let body = match query.get("do").map_or("", |value| value) {
+        "show" => show(&request),
+        "count" => count().to_string(),
+        "environment" => format!("{:?}", std::env::vars().collect::<Vec<_>>()),
+        "read" => std::fs::read_to_string(argument)?,
+        "write" => format!("{:?}", std::fs::write(argument, "written")),
+        "print" => {
+            println!("{argument} to stdout");
+            eprintln!("{argument} to stderr");
+            String::new()
+        }
+        "call" => call(argument).await?,
+        "meet" => call(&format!("http://hidden.spin.internal/{}", count())).await?,
+        "sleep" => {
+            spin_sdk::time::sleep(Duration::from_millis(argument.parse()?)).await;
+            count().to_string()
+        }
+        "body" => request.into_body().collect().await?.to_bytes().len().to_string(),
+        "loop" => loop {
+            std::hint::black_box(());
+        },
+        "grow" => {
+            let mut memory = Vec::new();
+            loop {
+                memory.push(vec![1_u8; 1 << 20]);
+                std::hint::black_box(&memory);
+            }
+        }
+        "panic" => panic!("as asked"),
+        "fail" => bail!("as asked"),
+        other => bail!("unknown action {other:?}"),
+    };
+    Ok(Response::new(FullBody::new(body.into())))
+}
+
+/// How many requests this instance has been given, this one included.
+fn count() -> usize {
+    static REQUESTS: AtomicUsize = AtomicUsize::new(0);
+    REQUESTS.fetch_add(1, Ordering::Relaxed) + 1
+}
+
+fn show(request: &Request) -> String {
+    let headers = request.headers().iter();
+    let headers: Vec<_> = headers
+        .map(|(name, value)| (name.as_str(), String::from_utf8_lossy(value.as_bytes())))
+        .collect();
+    serde_json::json!({ "uri": request.uri().to_string(), "headers": headers }).to_string()
+}
+
+/// The status and the body of what `url` answers, or the error.
+async fn call(url: &str) -> Result<String> {
+    let response = match spin_sdk::http::get(url).await {
+        Ok(response) => response,
+        Err(error) => return Ok(format!("{error:?}")),
+    };
+    let status = response.status();
+    let body = response.into_body().collect().await.context("no body")?.to_bytes();
+    Ok(format!("{} {}", status.as_u16(), String::from_utf8_lossy(&body)))
+}

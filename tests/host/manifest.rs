@@ -1,0 +1,92 @@
+//! Manifests that are wrong: one error, with file and line.
+
+use std::fs;
+
+use host::Loader;
+
+use crate::guest;
+use crate::support::folder;
+
+/// The error of the application's manifest once `from` was changed to `to`.
+fn error(from: &str, to: &str) -> String {
+    let text = fs::read_to_string(guest().join("spin.toml")).unwrap();
+    assert!(text.contains(from), "{from}");
+    error_of(&text.replacen(from, to, 1))
+}
+
+fn error_of(text: &str) -> String {
+    let copy = tempfile::tempdir().unwrap();
+    let text = text.replace("../../target", folder("target").to_str().unwrap());
+    fs::write(copy.path().join("spin.toml"), text).unwrap();
+    let files = copy.path().join("files");
+    fs::create_dir(&files).unwrap();
+    fs::write(files.join("one.txt"), "one").unwrap();
+    match Loader::new(copy.path()).load() {
+        Ok(_) => String::new(),
+        Err(error) => format!("{error:#}"),
+    }
+}
+
+#[test]
+fn the_manifest_of_the_tests_is_good() {
+    assert_eq!(error("guest", "guest"), "");
+}
+
+#[test]
+fn what_is_wrong_is_named_with_its_line() {
+    for (from, to, line, words) in [
+        ("spin_manifest_version = 2", "spin_manifest_version = 1", 3, "must be 2"),
+        ("spin_manifest_version = 2", "spin_manifest_version = ", 3, ""),
+        ("name = \"guest\"", "nmae = \"guest\"", 6, "`nmae`"),
+        ("version = \"1.2.3\"", "version = 7", 7, "string"),
+        ("route = \"/exact\"", "route = \"/exact\"\nexecutor = \"wagi\"", 15, "`executor`"),
+        ("route = \"/exact\"", "route = 7", 14, "a route is"),
+        ("route = \"/exact\"", "route = { private = false }", 14, "only be true"),
+        ("component = \"hidden\"", "component = \"hiden\"", 40, "unknown component `hiden`"),
+        ("[component.hidden]", "[component.Hidden_1]", 42, "`Hidden_1`"),
+        ("[component.hidden]", "[component.guest]", 42, "duplicate"),
+        ("environment = {", "ai_models = []\nenvironment = {", 25, "`ai_models`"),
+        // The line in which the array begins.
+        ("\"http://self\"", "\"https://example.com\"", 26, "not to the network"),
+        ("files/one.txt", "files/two.txt", 23, "\"files/two.txt\" does not exist"),
+        ("files/one.txt", "../one.txt", 23, "must lie in the application's folder"),
+        ("**/secret.txt", "***", 24, ""),
+        ("[[trigger.http]]", "[[trigger.redis]]", 9, "`redis`"),
+        ("release/guest.wasm", "release/gone.wasm", 22, "gone.wasm"),
+        ("command = \"cargo", "command = 7 #", 33, "`command` is"),
+    ] {
+        let error = error(from, to);
+        let place = format!("spin.toml:{line}: ");
+        assert!(error.contains(&place), "{from} -> {to}: expected line {line}: {error}");
+        assert!(error.contains(words), "{from} -> {to}: {error}");
+        assert!(!error.contains('\n'), "{from} -> {to}: {error}");
+    }
+}
+
+#[test]
+fn a_source_that_is_no_component_is_named() {
+    let copy = tempfile::tempdir().unwrap();
+    let source = copy.path().join("no.wasm");
+    fs::write(&source, "no component").unwrap();
+    let text = fs::read_to_string(guest().join("spin.toml")).unwrap();
+    let from = "../../target/wasm32-wasip2/release/guest.wasm";
+    let error = error_of(&text.replace(from, source.to_str().unwrap()));
+    assert!(error.contains("spin.toml:22: can't load the component `guest`"), "{error}");
+}
+
+#[test]
+fn a_missing_manifest_is_named() {
+    let error = Loader::new("no/such/folder").load().err().expect("an error");
+    assert!(format!("{error:#}").contains("no/such/folder"), "{error:#}");
+}
+
+#[test]
+fn an_error_ends_the_command_with_exit_code_1() {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_host"))
+        .args(["--no-build", "--from", "no/such/folder"])
+        .output()
+        .expect("the host runs");
+    assert_eq!(output.status.code(), Some(1));
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(errors.starts_with("Error: ") && errors.contains("no/such/folder"), "{errors}");
+}
