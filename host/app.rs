@@ -13,7 +13,6 @@ use http::header::{CONTENT_TYPE, HOST};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt;
 use serde_json::json;
-use tokio::sync::Semaphore;
 use wasmtime_wasi_http::Error;
 use wasmtime_wasi_http::handler::ProxyHandler;
 
@@ -21,17 +20,13 @@ use crate::instance::{Limits, Runtime, Template};
 use crate::log::Log;
 use crate::manifest::Manifest;
 use crate::router::{Match, Route, Router};
-use crate::{Body, empty, files, full, headers};
+use crate::{Body, empty, files, full, headers, variables};
 
 /// Where a request of a sibling comes from, as Spin puts it.
 const CHAINED_CLIENT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
 /// Where a request in this process comes from.
 const LOCAL_CLIENT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
-
-/// How many requests a component is given at the same time; more wait for
-/// their turn. Calls of siblings don't, or they would wait for each other.
-const MAX_REQUESTS: usize = 512;
 
 /// What answers in the place of a component.
 pub type StandIn = Arc<dyn Fn(Request<Body>) -> BoxFuture<'static, Response<Body>> + Send + Sync>;
@@ -51,12 +46,7 @@ pub(crate) struct Inner {
     log: Log,
 }
 
-struct Component {
-    handler: Handler,
-    permits: Semaphore,
-}
-
-enum Handler {
+enum Component {
     Wasm(ProxyHandler<Template>),
     StandIn(StandIn),
 }
@@ -67,6 +57,7 @@ pub struct Loader {
     log: Log,
     limits: Limits,
     stand_ins: BTreeMap<String, StandIn>,
+    variables: BTreeMap<String, String>,
 }
 
 impl Loader {
@@ -77,6 +68,7 @@ impl Loader {
             log: Log::stderr(),
             limits: Limits::default(),
             stand_ins: BTreeMap::new(),
+            variables: BTreeMap::new(),
         }
     }
 
@@ -89,6 +81,12 @@ impl Loader {
     /// Gives each instance `limits`, rather than the default ones.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Gives the application's variable `name` the value `value`.
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.insert(name.to_owned(), value.to_owned());
         self
     }
 
@@ -119,19 +117,19 @@ impl Loader {
                 "there is no component `{id}` to replace"
             );
         }
+        let variables = variables::of_application(&manifest, &self.variables)?;
         let runtime = Runtime::new()?;
         let app = Arc::new(OnceLock::new());
         // A component that no trigger names can't be called by anybody.
         let ids: BTreeSet<_> = manifest.triggers.iter().map(|trigger| &trigger.component).collect();
         let components = ids.into_iter().map(|id| {
-            let handler = match self.stand_ins.get(id) {
-                Some(stand_in) => Handler::StandIn(stand_in.clone()),
-                None => {
-                    Handler::Wasm(ProxyHandler::new(self.template(&manifest, id, &runtime, &app)?))
-                }
+            let component = match self.stand_ins.get(id) {
+                Some(stand_in) => Component::StandIn(stand_in.clone()),
+                None => Component::Wasm(ProxyHandler::new(
+                    self.template(&manifest, id, &variables, &runtime, &app)?,
+                )),
             };
-            let permits = Semaphore::new(MAX_REQUESTS);
-            Ok((id.clone(), Component { handler, permits }))
+            Ok((id.clone(), component))
         });
         let inner = Arc::new(Inner {
             components: components.collect::<Result<_>>()?,
@@ -148,6 +146,7 @@ impl Loader {
         &self,
         manifest: &Manifest,
         id: &str,
+        variables: &BTreeMap<String, String>,
         runtime: &Runtime,
         app: &Arc<OnceLock<Weak<Inner>>>,
     ) -> Result<Template> {
@@ -171,6 +170,8 @@ impl Loader {
             files,
             environment: component.environment.clone().into_iter().collect(),
             app: app.clone(),
+            variables: variables::of_component(component, variables)
+                .with_context(|| format!("the component `{id}`"))?,
             allowed: component.allowed_outbound_hosts.clone().into(),
             log: self.log.clone(),
             limits: self.limits,
@@ -236,9 +237,6 @@ impl Inner {
             return status(StatusCode::BAD_REQUEST);
         }
         let component = &self.components[found.component];
-        let Ok(_permit) = component.permits.acquire().await else {
-            return status(StatusCode::SERVICE_UNAVAILABLE);
-        };
         self.run(component, request, &found, client).await
     }
 
@@ -279,9 +277,9 @@ impl Inner {
     ) -> Response<Body> {
         let run = async {
             headers::add(&mut request, found, client)?;
-            match &component.handler {
-                Handler::Wasm(handler) => Ok(handler.handle((), request).await?),
-                Handler::StandIn(stand_in) => Ok(stand_in(request).await),
+            match component {
+                Component::Wasm(handler) => Ok(handler.handle((), request).await?),
+                Component::StandIn(stand_in) => Ok(stand_in(request).await),
             }
         };
         run.await.unwrap_or_else(|error: anyhow::Error| {

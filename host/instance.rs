@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock, Weak};
 use std::task::{Context as TaskContext, Poll};
 use std::time::{Duration, Instant};
@@ -23,6 +24,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use crate::app::Inner;
 use crate::log::{Log, Stdio};
 use crate::outbound::{AllowedHost, Outbound};
+use crate::variables::{self, Values};
 
 /// How many requests an instance answers before it is dropped. This and the
 /// next two are the defaults of Spin (`crates/trigger-http/src/lib.rs`).
@@ -37,22 +39,24 @@ const MAX_IDLE: Duration = Duration::from_secs(1);
 /// How often a running guest gives way to others.
 const TICK: Duration = Duration::from_millis(10);
 
-/// How many instances there can be at the same time.
-const MAX_INSTANCES: u32 = 4000;
+/// How many instances there can be at the same time, as in Spin
+/// (`crates/core/src/lib.rs`).
+const MAX_INSTANCES: u32 = 1000;
 
 /// What an instance may use before it is ended.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// How long it may compute since it last took a request, in steps of 10 ms.
-    /// Waiting does not count.
+    /// Waiting does not count. Until then, an instance that waited once and
+    /// loops now holds up whatever its component was given meanwhile.
     pub cpu: Duration,
-    /// How large its memory may grow, in bytes.
+    /// How large each of its memories may grow, in bytes.
     pub memory: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { cpu: Duration::from_secs(10), memory: 512 * 1024 * 1024 }
+        Self { cpu: Duration::from_secs(3), memory: 512 * 1024 * 1024 }
     }
 }
 
@@ -74,6 +78,7 @@ impl Runtime {
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         wasmtime_wasi::p3::add_to_linker(&mut linker)?;
         wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
+        variables::add_to_linker(&mut linker)?;
         let clock = engine.weak();
         std::thread::Builder::new().name("epochs".into()).spawn(move || {
             while let Some(engine) = clock.upgrade() {
@@ -138,6 +143,8 @@ pub struct Template {
     pub environment: Vec<(String, String)>,
     /// The application, once it is complete.
     pub app: Arc<OnceLock<Weak<Inner>>>,
+    /// Its variables.
+    pub variables: Values,
     /// Whom it may call.
     pub allowed: Arc<[AllowedHost]>,
     /// Where its output goes.
@@ -152,10 +159,14 @@ pub struct State {
     http: WasiHttpCtx,
     table: ResourceTable,
     outbound: Outbound,
+    /// The component's variables.
+    pub variables: Values,
     memory: StoreLimits,
     /// For how many ticks the guest has been found computing since it last
     /// took a request.
     ticks: u32,
+    /// Whether it has waited or given way since the last tick.
+    paused: Arc<AtomicBool>,
 }
 
 impl WasiView for State {
@@ -189,15 +200,22 @@ impl Template {
             http: WasiHttpCtx::new(),
             table: ResourceTable::new(),
             outbound: Outbound::new(app, self.allowed.clone()),
+            variables: self.variables.clone(),
             memory: StoreLimitsBuilder::new().memory_size(self.limits.memory).build(),
             ticks: 0,
+            paused: Arc::default(),
         };
         let mut store = Store::new(&self.engine, state);
         store.limiter(|state| &mut state.memory);
-        let limit = (self.limits.cpu.as_millis() / TICK.as_millis()) as u32;
+        // Having given way after a tick, a guest is not charged for the next one.
+        let limit = (self.limits.cpu.as_millis() / TICK.as_millis() / 2) as u32;
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(move |mut store| {
             let state = store.data_mut();
+            // It has not been computing for all of the tick.
+            if state.paused.swap(false, Relaxed) {
+                return Ok(UpdateDeadline::Continue(1));
+            }
             state.ticks += 1;
             Ok(if state.ticks > limit {
                 UpdateDeadline::Interrupt
@@ -211,17 +229,18 @@ impl Template {
 
 impl HandlerState for Template {
     type StoreData = State;
-    type WorkerExpiration = Idle;
+    type WorkerExpiration = Pauses;
     type WorkerState = Worker;
 
-    async fn instantiate(&self) -> wasmtime::Result<Instance<State, Idle, Worker>> {
+    async fn instantiate(&self) -> wasmtime::Result<Instance<State, Pauses, Worker>> {
         let mut store = self.store().map_err(wasmtime::Error::from_anyhow)?;
         let proxy = self.pre.instantiate_async(&mut store).await?;
+        let paused = store.data().paused.clone();
         Ok(Instance {
             store,
             proxy,
             view: State::http,
-            expiration: Idle(Box::pin(tokio::time::sleep(MAX_IDLE))),
+            expiration: Pauses { end: Box::pin(tokio::time::sleep(MAX_IDLE)), paused },
             state: Worker {
                 id: self.id.clone(),
                 app: self.app.get().cloned().unwrap_or_default(),
@@ -231,24 +250,35 @@ impl HandlerState for Template {
     }
 }
 
-/// Ends an instance that has had nothing to do for a while.
-pub struct Idle(Pin<Box<Sleep>>);
+/// Is asked whenever an instance pauses; ends one that has had nothing to do for
+/// a while.
+pub struct Pauses {
+    end: Pin<Box<Sleep>>,
+    paused: Arc<AtomicBool>,
+}
 
-impl WorkerExpiration for Idle {
+impl WorkerExpiration for Pauses {
     fn poll(
         mut self: Pin<&mut Self>,
         context: &mut TaskContext<'_>,
         status: WorkerStatus,
         since: Instant,
     ) -> Poll<()> {
-        if status != WorkerStatus::Idle {
-            return Poll::Pending;
-        }
+        self.paused.store(true, Relaxed);
+        let is_idle = status == WorkerStatus::Idle;
         let end = (since + MAX_IDLE).into();
-        if self.0.deadline() != end {
-            self.0.as_mut().reset(end);
+        if is_idle && self.end.deadline() != end {
+            self.end.as_mut().reset(end);
         }
-        self.0.as_mut().poll(context)
+        while self.end.as_mut().poll(context).is_ready() {
+            if is_idle {
+                return Poll::Ready(());
+            }
+            // The handler does not always ask when an instance becomes idle, so
+            // look again later.
+            self.end.as_mut().reset((Instant::now() + MAX_IDLE).into());
+        }
+        Poll::Pending
     }
 }
 

@@ -17,11 +17,11 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | `server` | connections: from a socket to [`App::handle`] and back |
+//! | [`server`] | connections: from a socket to an [`App`] and back |
 //! | [`App`] | one request: to its component, on its route or as a chained call |
 //! | `router`, `headers` | which component, and what it is told of the request |
 //! | `instance` | running it: engine, limits, instances that are reused |
-//! | `outbound` | the calls that it makes in its turn |
+//! | `outbound`, `variables` | the calls that it makes in its turn, what it may ask for |
 //!
 //! and before the first one: [`prepare`] makes the binaries, with a compiler that
 //! `toolchain` finds, [`manifest`] reads `spin.toml`, and `files` copies what
@@ -38,6 +38,7 @@ pub mod prepare;
 mod router;
 pub mod server;
 mod toolchain;
+mod variables;
 
 pub use app::{App, Loader, StandIn};
 pub use instance::Limits;

@@ -1,13 +1,13 @@
 //! `cargo run`: builds the application, then serves it.
 
-use std::net::SocketAddr;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser;
 use host::server::Server;
-use host::{Loader, Log, prepare};
+use host::{App, Loader, Log, prepare};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Builds and serves a Spin HTTP application, where there is no Spin.
@@ -25,7 +25,11 @@ struct Options {
         env = "SPIN_HTTP_LISTEN_ADDR",
         default_value = "127.0.0.1:3000"
     )]
-    listen: SocketAddr,
+    listen: String,
+
+    /// Give a variable of the application a value; can be repeated
+    #[arg(long = "variable", value_name = "NAME=VALUE", value_parser = name_and_value)]
+    variables: Vec<(String, String)>,
 
     /// Do not show what the components write
     #[arg(short, long)]
@@ -34,6 +38,11 @@ struct Options {
     /// Serve the binaries that are there, without building them
     #[arg(long)]
     no_build: bool,
+}
+
+fn name_and_value(text: &str) -> std::result::Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 fn main() -> ExitCode {
@@ -52,25 +61,36 @@ async fn run(options: Options) -> Result<()> {
         prepare::prepare(&options.from)?;
     }
     let log = if options.quiet { Log::quiet() } else { Log::stderr() };
-    let app = Loader::new(&options.from).log(log).load()?;
-    let server = Server::bind(app.clone(), options.listen).await?;
-    let url = format!("http://{}", server.address());
-    println!("Serving {url}\nAvailable Routes:");
-    for (component, route, description) in app.routes() {
-        println!("  {component}: {url}{route}");
-        if let Some(description) = description {
-            println!("    {description}");
-        }
+    let mut loader = Loader::new(&options.from).log(log);
+    for (name, value) in &options.variables {
+        loader = loader.variable(name, value);
     }
+    eprintln!("Loading the components");
+    let app = loader.load()?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    server
-        .serve(async {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-        })
-        .await;
+    let server = Server::bind(app.clone(), &options.listen).await?;
+    // Whoever started this may not want to read it.
+    _ = print_routes(&app, &format!("http://{}", server.address()));
+    let stop = async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    };
+    server.serve(stop).await;
     Ok(())
+}
+
+/// Prints what is served where, as `spin up` does.
+fn print_routes(app: &App, url: &str) -> std::io::Result<()> {
+    let mut output = std::io::stdout().lock();
+    writeln!(output, "Serving {url}\nAvailable Routes:")?;
+    for (component, route, description) in app.routes() {
+        writeln!(output, "  {component}: {url}{route}")?;
+        if let Some(description) = description {
+            writeln!(output, "    {description}")?;
+        }
+    }
+    output.flush()
 }

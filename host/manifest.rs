@@ -22,6 +22,8 @@ pub struct Manifest {
     pub dir: PathBuf,
     /// `[application]`
     pub application: Application,
+    /// `[variables]`
+    pub variables: BTreeMap<String, Variable>,
     /// `[[trigger.http]]`, each with the id of a component of this manifest.
     pub triggers: Vec<Trigger>,
     /// `[component.<id>]`
@@ -41,6 +43,20 @@ pub struct Application {
     _description: Option<String>,
     #[serde(rename = "authors", default)]
     _authors: Vec<String>,
+}
+
+/// `[variables]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Variable {
+    /// The value where none is given.
+    pub default: Option<String>,
+    #[serde(rename = "required", default)]
+    _required: bool,
+    #[serde(rename = "secret", default)]
+    _secret: bool,
+    #[serde(rename = "description")]
+    _description: Option<String>,
 }
 
 /// `[[trigger.http]]`
@@ -89,6 +105,9 @@ pub struct Component {
     /// Its environment variables.
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
+    /// Its variables: templates of the application's.
+    #[serde(default)]
+    pub variables: BTreeMap<String, String>,
     /// How its binary is made.
     pub build: Option<Build>,
 }
@@ -153,6 +172,8 @@ impl Commands {
 struct Toml {
     spin_manifest_version: Spanned<toml::Value>,
     application: Application,
+    #[serde(default)]
+    variables: BTreeMap<String, Variable>,
     trigger: Triggers,
     #[serde(default)]
     component: BTreeMap<Spanned<String>, Component>,
@@ -225,6 +246,7 @@ impl Source {
         Ok(Manifest {
             dir,
             application: toml.application,
+            variables: toml.variables,
             triggers: triggers.collect::<Result<_>>()?,
             components,
             source: self,

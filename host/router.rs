@@ -1,7 +1,6 @@
 //! From a request's path to a component, as Spin routes
 //! (`crates/routes/src/lib.rs` of Spin).
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use anyhow::Result;
@@ -44,10 +43,13 @@ impl Router {
     /// # Errors
     /// If a route can't be parsed.
     pub fn new(triggers: &[Trigger]) -> Result<Self> {
-        let mut routes = BTreeMap::new();
+        // In the manifest's order, which decides between equally specific ones.
+        let mut routes: Vec<(&String, &String)> = Vec::new();
         for trigger in triggers {
-            if let manifest::Route::Public(raw) = &trigger.route {
-                routes.insert(raw, &trigger.component);
+            let manifest::Route::Public(raw) = &trigger.route else { continue };
+            match routes.iter_mut().find(|(known, _)| *known == raw) {
+                Some((_, component)) => *component = &trigger.component,
+                None => routes.push((raw, &trigger.component)),
             }
         }
         let mut router = routefinder::Router::new();

@@ -25,16 +25,15 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens at `address`; port 0 stands for any free one.
+    /// Listens at `address`, host and port; port 0 stands for any free one.
     ///
     /// # Errors
     /// If that is not possible; for a port in use, with the way out.
-    pub async fn bind(app: App, address: SocketAddr) -> Result<Self> {
+    pub async fn bind(app: App, address: &str) -> Result<Self> {
         let listener = TcpListener::bind(address).await.map_err(|error| match error.kind() {
             ErrorKind::AddrInUse => anyhow!(
-                "{address} is in use already; choose another address with --listen, \
-                 for example --listen 127.0.0.1:{}",
-                address.port().wrapping_add(1).max(1024)
+                "{address} is in use already; choose another port with --listen, for example \
+                 --listen 127.0.0.1:3001, or any free one with --listen 127.0.0.1:0"
             ),
             _ => anyhow!("can't listen at {address}: {error}"),
         })?;
@@ -66,7 +65,9 @@ impl Server {
             }
         }
         drop(self.listener);
-        _ = tokio::time::timeout(GRACE, connections.shutdown()).await;
+        if tokio::time::timeout(GRACE, connections.shutdown()).await.is_err() {
+            eprintln!("gave up on requests that were still in flight after {GRACE:?}");
+        }
     }
 
     fn connect(&self, stream: TcpStream, client: SocketAddr, connections: &GracefulShutdown) {

@@ -92,6 +92,9 @@ fn debian() -> Result<Vec<(&'static str, OsString)>> {
         // What lets a stable compiler build its standard library.
         ("RUSTC_BOOTSTRAP", "1".into()),
         ("CARGO_UNSTABLE_BUILD_STD", "std,panic_abort".into()),
+        // These would take the place of those for the target, below.
+        ("RUSTFLAGS", OsString::new()),
+        ("CARGO_ENCODED_RUSTFLAGS", OsString::new()),
         ("CARGO_TARGET_WASM32_WASIP2_LINKER", LINKER.into()),
         (
             "CARGO_TARGET_WASM32_WASIP2_RUSTFLAGS",

@@ -22,8 +22,9 @@
 //! |---|---|
 //! | [`call`] | the request as handlers see it: decoded segments, query parameters |
 //! | [`route`] | from path to handler; what any path and method get without one |
-//! | [`reply`] | the successful answer: JSON for people, or text |
+//! | [`reply`] | the successful answer: JSON for people, text or a page |
 //! | [`problem`] | every other answer: one variant of [`Problem`] a status |
+//! | [`respond`] | from either to a response: validators, CORS and other headers |
 //! | [`bundle`] | the data file that is mounted beside a component |
 //! | [`sibling`] | calls to other services of the application |
 
@@ -31,6 +32,7 @@ pub mod bundle;
 pub mod call;
 pub mod problem;
 pub mod reply;
+pub mod respond;
 pub mod route;
 pub mod sibling;
 
@@ -38,5 +40,6 @@ pub use bundle::{Bundle, Fields, Parsed, Records, parse};
 pub use call::Call;
 pub use problem::Problem;
 pub use reply::{Answer, Reply};
-pub use route::{Response, Route, get, get_async, serve};
+pub use respond::Response;
+pub use route::{Route, get, get_async, serve};
 pub use sibling::Sibling;

@@ -3,7 +3,9 @@
 use http::StatusCode;
 use serde::Serialize;
 
-use crate::reply::{Reply, pretty};
+use crate::Call;
+use crate::reply::pretty;
+use crate::respond::METHODS;
 
 /// Why a request gets no success: one variant a status.
 ///
@@ -15,8 +17,8 @@ pub enum Problem {
     BadRequest(String),
     /// 404: there is no such resource.
     NotFound(String),
-    /// 405: the path is known, the method is not one of those given.
-    MethodNotAllowed(&'static str),
+    /// 405: the path is known, the method is not one that it has.
+    MethodNotAllowed,
     /// 500: the service itself is at fault. The cause goes to the log.
     Internal(anyhow::Error),
     /// 502: the named sibling answered something that makes no sense.
@@ -30,7 +32,6 @@ pub enum Problem {
 /// The members of RFC 9457, section 3.1.
 #[derive(Serialize)]
 struct Document<'a> {
-    /// Says that the status is all there is to the type (section 4.2.1).
     r#type: &'static str,
     title: &'static str,
     status: u16,
@@ -44,7 +45,7 @@ impl Problem {
         match self {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
-            Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::BadGateway(_) => StatusCode::BAD_GATEWAY,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -52,10 +53,21 @@ impl Problem {
         }
     }
 
+    /// Where the type is described. `about:blank` says that the status is all
+    /// there is to it (RFC 9457, section 4.2.1).
+    fn r#type(&self) -> &'static str {
+        match self {
+            Self::BadGateway(_) => "/openapi.json#/components/responses/SiblingNonsense",
+            Self::Unavailable(_) => "/openapi.json#/components/responses/SiblingUnavailable",
+            Self::GatewayTimeout(_) => "/openapi.json#/components/responses/SiblingTimeout",
+            _ => "about:blank",
+        }
+    }
+
     fn detail(&self) -> String {
         match self {
             Self::BadRequest(detail) | Self::NotFound(detail) => detail.clone(),
-            Self::MethodNotAllowed(methods) => format!("This path answers to {methods}."),
+            Self::MethodNotAllowed => format!("This path answers to {METHODS}."),
             Self::Internal(_) => "The service can't answer; its log says why.".into(),
             Self::BadGateway(sibling) => {
                 format!("The service `{sibling}` gave an answer that makes no sense.")
@@ -69,27 +81,19 @@ impl Problem {
         }
     }
 
-    /// The problem as a reply about the path `instance`.
-    pub(crate) fn into_reply(self, instance: &str) -> Reply {
-        if let Self::Internal(cause) = &self {
-            eprintln!("{instance}: {cause:#}");
+    /// The problem of `call` as the client gets to see it.
+    pub(crate) fn document(&self, call: &Call) -> Vec<u8> {
+        if let Self::Internal(cause) = self {
+            call.log(format_args!("{cause:#}"));
         }
         let status = self.status();
         let document = Document {
-            r#type: "about:blank",
+            r#type: self.r#type(),
             title: status.canonical_reason().unwrap_or_default(),
             status: status.as_u16(),
             detail: self.detail(),
-            instance,
+            instance: &call.path,
         };
-        Reply {
-            status,
-            content_type: "application/problem+json",
-            allow: match self {
-                Self::MethodNotAllowed(methods) => Some(methods),
-                _ => None,
-            },
-            body: pretty(&document).unwrap_or_default(),
-        }
+        pretty(&document).unwrap_or_default()
     }
 }

@@ -1,65 +1,48 @@
 //! The successful answer.
 
-use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 use serde_json::ser::PrettyFormatter;
-use spin_sdk::http::FullBody;
 
 use crate::Problem;
-use crate::route::Response;
 
 /// What a handler gives back.
 pub type Answer = Result<Reply, Problem>;
 
-/// A status, a body and what the body is.
+/// A body, and what it is.
 #[derive(Debug)]
 pub struct Reply {
-    pub(crate) status: StatusCode,
     pub(crate) content_type: &'static str,
-    pub(crate) allow: Option<&'static str>,
     pub(crate) body: Vec<u8>,
+    pub(crate) varies: bool,
 }
 
 impl Reply {
-    /// 200 with `value` as [`pretty`] JSON.
+    /// `value` as [`pretty`] JSON.
     ///
     /// # Errors
     /// [`Problem::Internal`] for a value that has no form in JSON.
     pub fn json(value: &impl Serialize) -> Answer {
-        Ok(Self::ok("application/json", pretty(value)?))
+        Ok(Self::new("application/json", pretty(value)?))
     }
 
-    /// 200 with plain text.
-    pub fn text(text: impl Into<String>) -> Reply {
-        Self::ok("text/plain; charset=utf-8", text.into().into_bytes())
+    /// Plain text.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::new("text/plain; charset=utf-8", text.into().into_bytes())
     }
 
-    fn ok(content_type: &'static str, body: Vec<u8>) -> Self {
-        Self { status: StatusCode::OK, content_type, allow: None, body }
+    /// A page.
+    pub fn html(page: impl Into<String>) -> Self {
+        Self::new("text/html; charset=utf-8", page.into().into_bytes())
     }
 
-    /// The body, as bytes.
-    pub fn body(&self) -> &[u8] {
-        &self.body
+    /// The same reply, which would have been another one had the client
+    /// accepted something else.
+    pub fn as_accepted(self) -> Self {
+        Self { varies: true, ..self }
     }
-}
 
-impl From<Reply> for Response {
-    /// Sets `content-length`, which the SDK does not: without it HTTP/1.1 is
-    /// chunked and goes out in two writes, and a client that keeps the
-    /// connection waits for the delayed acknowledgement of the first.
-    fn from(reply: Reply) -> Response {
-        let length = reply.body.len();
-        let mut response = Response::new(FullBody::new(reply.body.into()));
-        *response.status_mut() = reply.status;
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(reply.content_type));
-        headers.insert(CONTENT_LENGTH, length.into());
-        if let Some(methods) = reply.allow {
-            headers.insert(ALLOW, HeaderValue::from_static(methods));
-        }
-        response
+    fn new(content_type: &'static str, body: Vec<u8>) -> Self {
+        Self { content_type, body, varies: false }
     }
 }
 
@@ -68,7 +51,7 @@ impl From<Reply> for Response {
 ///
 /// # Errors
 /// [`Problem::Internal`] for a value that has no form in JSON.
-pub fn pretty(value: &impl Serialize) -> Result<Vec<u8>, Problem> {
+pub(crate) fn pretty(value: &impl Serialize) -> Result<Vec<u8>, Problem> {
     // Through `Value`, whose objects are sorted maps.
     let write = || {
         let mut body = Vec::new();

@@ -1,20 +1,12 @@
 //! From a path to its handler.
 
-use std::future::Future;
 use std::pin::Pin;
 
-use bytes::Bytes;
 use http::Method;
-use spin_sdk::http::{FullBody, Request};
+use spin_sdk::http::Request;
 
-use crate::reply::{Answer, Reply};
-use crate::{Call, Problem};
-
-/// What an entry point gives back to Spin.
-pub type Response = spin_sdk::http::Response<FullBody<Bytes>>;
-
-/// The methods of every route: the whole application is read-only.
-const METHODS: &str = "GET, HEAD";
+use crate::respond::{Response, options, respond};
+use crate::{Answer, Call, Problem};
 
 /// Who answers a path.
 ///
@@ -39,24 +31,19 @@ pub fn get_async<'a>(handler: impl Future<Output = Answer> + 'a) -> Route<'a> {
 
 /// Answers `request` with the handler that `route` finds for it, or with the
 /// problem that it has.
-///
-/// A HEAD request gets the whole body here: the server in front, Spin or the
-/// local host, leaves it out and keeps its `content-length`.
 pub async fn serve(request: Request, route: impl FnOnce(&Call) -> Route<'_>) -> Response {
-    let uri = request.uri();
-    let answer = match Call::new(uri) {
-        Ok(call) => answer(request.method(), route(&call)).await,
-        Err(problem) => Err(problem),
-    };
-    answer.unwrap_or_else(|problem| problem.into_reply(uri.path())).into()
-}
-
-async fn answer(method: &Method, route: Route<'_>) -> Result<Reply, Problem> {
-    match route {
-        Route::Unknown => Err(Problem::NotFound(
+    let (parts, _) = request.into_parts();
+    let mut call = Call::new(parts.method, &parts.uri, parts.headers);
+    if let Err(problem) = call.decode() {
+        return respond(&call, Err(problem));
+    }
+    let answer = match (route(&call), &call.method) {
+        (Route::Unknown, _) => Err(Problem::NotFound(
             "No service answers at this path. GET / lists every route.".into(),
         )),
-        Route::Get(handler) if [Method::GET, Method::HEAD].contains(method) => handler.await,
-        Route::Get(_) => Err(Problem::MethodNotAllowed(METHODS)),
-    }
+        (Route::Get(handler), &Method::GET | &Method::HEAD) => handler.await,
+        (Route::Get(_), &Method::OPTIONS) => return options(&call),
+        (Route::Get(_), _) => Err(Problem::MethodNotAllowed),
+    };
+    respond(&call, answer)
 }

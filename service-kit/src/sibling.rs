@@ -4,23 +4,27 @@
 //! reaches the component within the same process, if the caller's
 //! `allowed_outbound_hosts` names it.
 
+use std::fmt::Display;
 use std::pin::pin;
+use std::sync::OnceLock;
 use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use futures::future::{Either, select};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use http_body_util::{BodyExt, Limited};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
-use spin_sdk::http::Response;
+use spin_sdk::http::{EmptyBody, Response};
+use spin_sdk::variables;
 
-use crate::Problem;
+use crate::call::REQUEST_ID;
+use crate::{Call, Problem};
 
-/// How long a sibling may take for its whole answer. Spin enforces no time-out
-/// on chained calls, not even one of the request's own options.
-const DEADLINE: Duration = Duration::from_secs(2);
+/// The variable that says how long a sibling may take for its whole answer, in
+/// milliseconds.
+const DEADLINE: &str = "sibling_deadline_ms";
 
 /// The largest answer of a sibling that is read, in bytes.
 const MAX_BODY: usize = 8 * 1024 * 1024;
@@ -33,53 +37,69 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 pub struct Sibling(pub &'static str);
 
 impl Sibling {
-    /// Asks for `path`, of which the caller has encoded every part; `None` if
-    /// the sibling says that there is no such resource (404).
+    /// Asks for `path`, of which the caller has encoded every part, on behalf
+    /// of `call`; `None` if there is no such resource (404).
     ///
     /// # Errors
-    /// [`Problem::Unavailable`] if it can't be reached or answers 5xx,
+    /// [`Problem::Unavailable`] if the sibling can't be reached or answers 5xx,
     /// [`Problem::GatewayTimeout`] if its answer is not complete in time, and
     /// [`Problem::BadGateway`] if it is anything but a `T` in JSON. The log
     /// says more.
-    pub async fn get<T: DeserializeOwned>(self, path: &str) -> Result<Option<T>, Problem> {
-        let call = pin!(self.call(path));
-        match select(call, pin!(spin_sdk::time::sleep(DEADLINE))).await {
+    pub async fn get<T: DeserializeOwned>(
+        self,
+        call: &Call,
+        path: &str,
+    ) -> Result<Option<T>, Problem> {
+        // Spin enforces no time-out on chained calls, not even one of the
+        // request's own options.
+        let deadline = deadline().await?;
+        let answer = pin!(self.ask(call, path));
+        match select(answer, pin!(spin_sdk::time::sleep(deadline))).await {
             Either::Left((answer, _)) => answer,
             Either::Right(_) => {
-                eprintln!("{}: no answer to {path} within {DEADLINE:?}", self.0);
+                self.log(call, path, format_args!("no answer within {deadline:?}"));
                 Err(Problem::GatewayTimeout(self.0))
             }
         }
     }
 
-    /// As [`Sibling::get`], for a resource that every such sibling has: 404 is
-    /// nonsense too.
+    /// As [`Sibling::get`], for a resource that there must be: 404 is nonsense
+    /// too.
     ///
     /// # Errors
     /// Those of [`Sibling::get`].
-    pub async fn get_found<T: DeserializeOwned>(self, path: &str) -> Result<T, Problem> {
-        self.get(path).await?.ok_or_else(|| {
-            eprintln!("{}: nonsense at {path}: unexpected status 404", self.0);
+    pub async fn get_found<T: DeserializeOwned>(
+        self,
+        call: &Call,
+        path: &str,
+    ) -> Result<T, Problem> {
+        self.get(call, path).await?.ok_or_else(|| {
+            self.log(call, path, "nonsense: unexpected status 404");
             Problem::BadGateway(self.0)
         })
     }
 
-    async fn call<T: DeserializeOwned>(self, path: &str) -> Result<Option<T>, Problem> {
-        let url = format!("http://{}.spin.internal{path}", self.0);
-        let response = match spin_sdk::http::get(&url).await {
-            Ok(response) if !response.status().is_server_error() => response,
-            Ok(response) => return Err(self.unavailable(path, &response.status())),
-            Err(error) => return Err(self.unavailable(path, &error)),
+    async fn ask<T: DeserializeOwned>(self, call: &Call, path: &str) -> Result<Option<T>, Problem> {
+        let unavailable = |cause: &dyn Display| {
+            self.log(call, path, format_args!("no answer: {cause}"));
+            Problem::Unavailable(self.0)
         };
+        let request = http::Request::get(format!("http://{}.spin.internal{path}", self.0))
+            .header(REQUEST_ID, &call.request_id)
+            .body(EmptyBody::new())
+            .map_err(|error| Problem::Internal(error.into()))?;
+        let response = spin_sdk::http::send(request).await.map_err(|error| unavailable(&error))?;
+        if response.status().is_server_error() {
+            return Err(unavailable(&response.status()));
+        }
         read(response).await.map_err(|error| {
-            eprintln!("{}: nonsense at {path}: {error:#}", self.0);
+            self.log(call, path, format_args!("nonsense: {error:#}"));
             Problem::BadGateway(self.0)
         })
     }
 
-    fn unavailable(self, path: &str, cause: &dyn std::fmt::Display) -> Problem {
-        eprintln!("{}: no answer to {path}: {cause}", self.0);
-        Problem::Unavailable(self.0)
+    fn log(self, call: &Call, path: &str, what: impl Display) {
+        call.log(format_args!("{} at {path}: {what}", self.0));
     }
 }
 
@@ -90,20 +110,33 @@ async fn read<T: DeserializeOwned>(response: Response) -> anyhow::Result<Option<
         status => bail!("unexpected status {status}"),
     }
     let content_type = response.headers().get(CONTENT_TYPE);
+    let content_type = content_type.and_then(|value| value.to_str().ok()).unwrap_or_default();
     ensure!(
-        content_type.is_some_and(|value| value == "application/json"),
+        content_type.split(';').next().unwrap_or_default().trim() == "application/json",
         "content-type {content_type:?} where JSON was expected"
     );
-    let body = Limited::new(response.into_body(), MAX_BODY)
-        .collect()
-        .await
-        .map_err(|error| anyhow::anyhow!(error))?
-        .to_bytes();
+    let body = Limited::new(response.into_body(), MAX_BODY).collect().await;
+    let body = body.map_err(|error| anyhow!(error))?.to_bytes();
     serde_json::from_slice(&body).context("another shape than expected").map(Some)
 }
 
+async fn deadline() -> Result<Duration, Problem> {
+    static KNOWN: OnceLock<Duration> = OnceLock::new();
+    if let Some(deadline) = KNOWN.get() {
+        return Ok(*deadline);
+    }
+    let read = async {
+        let value = variables::get(DEADLINE).await?;
+        let milliseconds = value.parse().with_context(|| format!("{value:?} is no number"))?;
+        anyhow::Ok(Duration::from_millis(milliseconds))
+    };
+    let deadline = read.await.with_context(|| format!("the variable {DEADLINE}"));
+    let deadline = deadline.map_err(Problem::Internal)?;
+    Ok(*KNOWN.get_or_init(|| deadline))
+}
+
 /// `text` as one segment of a path.
-pub fn segment(text: &str) -> impl std::fmt::Display {
+pub fn segment(text: &str) -> impl Display {
     utf8_percent_encode(text, SEGMENT)
 }
 

@@ -23,7 +23,7 @@ fn another_method_is_not_allowed_on_a_known_path() {
         for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
             let reply = send(request(method.clone(), path));
             expect_problem(&reply, 405, path);
-            assert_eq!(reply.header("allow"), "GET, HEAD", "{method} {path}");
+            assert_eq!(reply.header("allow"), "GET, HEAD, OPTIONS", "{method} {path}");
         }
     }
 }
@@ -48,7 +48,6 @@ fn a_trailing_slash_changes_nothing() {
 fn segments_are_percent_decoded() {
     assert_eq!(get("/users/chris%5Frivers").body, get("/users/chris_rivers").body);
     assert_eq!(get("/%6Dovies/top").status, StatusCode::NOT_FOUND, "routes are not decoded");
-    assert_eq!(get("/movies/%74op").body, get("/movies/top").body);
 }
 
 #[test]

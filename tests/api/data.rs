@@ -5,11 +5,10 @@ use std::fs;
 use std::path::Path;
 
 use host::App;
-use http::Method;
 use serde_json::json;
 
-use crate::support::{self, Lines, Reply, edit, request};
-use crate::{application, data, expect_problem};
+use crate::support::{self, Lines, edit};
+use crate::{application, data, expect_problem, get_from};
 
 /// Every data file, with a path that its service answers from it and one that
 /// another service answers.
@@ -29,10 +28,6 @@ fn changed(change: impl FnOnce(&Path)) -> (App, Lines) {
     let lines = Lines::default();
     let app = support::loader(copy.path()).log(lines.log()).load().expect("an application");
     (app, lines)
-}
-
-fn get(app: &App, path: &str) -> Reply {
-    support::send(app, request(Method::GET, path))
 }
 
 #[test]
@@ -80,10 +75,10 @@ fn every_list_is_of_a_known_user() {
 fn a_missing_file_fails_its_own_service_alone() {
     for (file, path, other) in FILES {
         let (app, lines) = changed(|data| fs::remove_file(data.join(file)).unwrap());
-        let detail = expect_problem(&get(&app, path), 500, path);
+        let detail = expect_problem(&get_from(&app, path), 500, path);
         assert!(!detail.contains(".json"), "{file}: {detail}");
         assert!(lines.text().contains(&format!("/data/{file}")), "{file}: {}", lines.text());
-        assert_eq!(get(&app, other).status, 200, "{file}: {other}");
+        assert_eq!(get_from(&app, other).status, 200, "{file}: {other}");
     }
 }
 
@@ -92,13 +87,13 @@ fn a_file_that_is_not_json_is_named_with_line_and_column() {
     for (file, path, other) in FILES {
         let (app, lines) =
             changed(|data| fs::write(data.join(file), "{\n  \"a\": oops\n}").unwrap());
-        expect_problem(&get(&app, path), 500, path);
+        expect_problem(&get_from(&app, path), 500, path);
         let log = lines.text();
         assert!(
             log.contains(&format!("/data/{file}")) && log.contains("line 2 column"),
             "{file}: {log}"
         );
-        assert_eq!(get(&app, other).status, 200, "{file}: {other}");
+        assert_eq!(get_from(&app, other).status, 200, "{file}: {other}");
     }
 }
 
@@ -107,11 +102,11 @@ fn a_file_of_the_wrong_shape_is_named_with_line_and_column() {
     for (file, path, other) in FILES {
         for content in ["[\n]", "{\n\"a\": 7\n}", "{\n\"a\": {\"20151201\": 7}\n}"] {
             let (app, lines) = changed(|data| fs::write(data.join(file), content).unwrap());
-            expect_problem(&get(&app, path), 500, path);
+            expect_problem(&get_from(&app, path), 500, path);
             let log = lines.text();
             assert!(log.contains(&format!("/data/{file}")), "{file}: {log}");
             assert!(log.contains("line ") && log.contains("column "), "{file}: {log}");
-            assert_eq!(get(&app, other).status, 200, "{file}: {other}");
+            assert_eq!(get_from(&app, other).status, 200, "{file}: {other}");
         }
     }
 }
@@ -120,7 +115,7 @@ fn a_file_of_the_wrong_shape_is_named_with_line_and_column() {
 fn a_rating_off_the_scale_is_the_wrong_shape() {
     let (app, lines) =
         changed(|data| edit(&data.join("cinema/movies.json"), "\"rating\": 8.8", "\"rating\": 11"));
-    expect_problem(&get(&app, "/movies"), 500, "/movies");
+    expect_problem(&get_from(&app, "/movies"), 500, "/movies");
     // The end of the record, where all of it has been read.
     assert!(lines.text().contains("rating 11 is not on the scale"), "{}", lines.text());
     assert!(lines.text().contains("line 7 column 5"), "{}", lines.text());
@@ -144,12 +139,12 @@ fn fields_that_nobody_names_pass_through() {
         );
     });
     for path in ["/movies/267eedb8-0f5d-42d5-8f43-72426b9fb3e6", "/movies", "/movies/top"] {
-        let body = get(&app, path).body;
+        let body = get_from(&app, path).body;
         assert!(body.contains("\"gross\": 173600000.50"), "{path}: {body}");
         assert!(body.contains("\"big\": 123456789012345678901"), "{path}: {body}");
     }
-    assert!(get(&app, "/users/chris_rivers").json().as_object().unwrap().contains_key("seat"));
-    assert_eq!(get(&app, "/todo/users/aniket").json()["tags"], json!([1, {}]));
+    assert!(get_from(&app, "/users/chris_rivers").json().as_object().unwrap().contains_key("seat"));
+    assert_eq!(get_from(&app, "/todo/users/aniket").json()["tags"], json!([1, {}]));
 }
 
 #[test]
@@ -157,6 +152,6 @@ fn another_file_needs_no_other_binary() {
     let (app, _) = changed(|data| {
         fs::write(data.join("cinema/showtimes.json"), r#"{"20160101": []}"#).unwrap()
     });
-    assert_eq!(get(&app, "/showtimes").json(), json!({"20160101": []}));
-    assert_eq!(get(&app, "/showtimes/20151201").status, 404);
+    assert_eq!(get_from(&app, "/showtimes").json(), json!({"20160101": []}));
+    assert_eq!(get_from(&app, "/showtimes/20151201").status, 404);
 }

@@ -132,7 +132,7 @@ fn a_client_that_goes_away_harms_nobody() {
         assert_eq!(reply.status, StatusCode::OK);
     }
     running.signal("-TERM");
-    assert_eq!(running.end(), (Some(0), String::new()));
+    assert_eq!(running.end(), (Some(0), "Loading the components\n".to_owned()));
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn interrupt_and_terminate_end_it_well() {
         let (running, address) = Running::serving(&[]);
         assert_eq!(send_to(&address, request(Method::GET, "/movies")).status, StatusCode::OK);
         running.signal(name);
-        assert_eq!(running.end(), (Some(0), String::new()), "{name}");
+        assert_eq!(running.end(), (Some(0), "Loading the components\n".to_owned()), "{name}");
     }
 }
 

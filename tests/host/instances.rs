@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use host::App;
 use http::{Method, Response};
+use tokio::runtime::Runtime;
 
-use crate::support::{RUNTIME, request, send};
+use crate::support::{RUNTIME, Reply, request, send};
 use crate::{loader, path};
 
 fn count(app: &App) -> usize {
@@ -21,7 +22,7 @@ fn an_instance_answers_128_requests() {
 }
 
 #[test]
-fn an_instance_answers_16_requests_at_the_same_time() {
+fn an_instance_answers_16_requests_at_the_same_time_at_most() {
     // Each request makes its instance say which of its requests it is, to a
     // sibling that lets it wait; the next one is sent only then.
     let (said, mut hears) = tokio::sync::mpsc::unbounded_channel();
@@ -29,20 +30,26 @@ fn an_instance_answers_16_requests_at_the_same_time() {
     let app = loader().replace("hidden", move |request| {
         let (said, mut released) = (said.clone(), released.clone());
         async move {
-            said.send(request.uri().path().to_owned()).expect("a listener");
+            let count: usize = request.uri().path()[1..].parse().expect("a number");
+            said.send(count).expect("a listener");
             released.wait_for(|released| *released).await.expect("a release");
             Response::new(host::empty())
         }
     });
     let app = app.load().expect("an application");
     RUNTIME.block_on(async {
-        let mut requests = Vec::new();
-        for expected in (1..=16).chain([1]) {
+        let (mut requests, mut counts) = (Vec::new(), Vec::new());
+        for _ in 0..64 {
             let app = app.clone();
             let request = request(Method::GET, &path("meet", ""));
             requests.push(tokio::spawn(async move { app.handle(request).await.status() }));
-            assert_eq!(hears.recv().await.expect("a call"), format!("/{expected}"));
+            counts.push(hears.recv().await.expect("a call"));
         }
+        // An instance that is busy just then is not given the next request, so
+        // there may be more than four of them.
+        let most = counts.iter().max().expect("counts");
+        assert!((2..=16).contains(most), "{counts:?}");
+        assert!(counts.iter().filter(|count| **count == 1).count() >= 4, "{counts:?}");
         release.send(true).expect("listeners");
         for request in requests {
             assert_eq!(request.await.unwrap(), 200);
@@ -61,8 +68,17 @@ fn an_instance_that_panicked_is_not_used_again() {
 #[test]
 fn an_idle_instance_ends_after_a_second() {
     let app = loader().load().expect("an application");
-    assert_eq!((count(&app), count(&app)), (1, 2));
-    // Nothing but time makes an instance idle.
-    RUNTIME.block_on(async { tokio::time::sleep(Duration::from_millis(1500)).await });
-    assert_eq!(count(&app), 1);
+    let count = async || {
+        let app = app.clone();
+        let request = request(Method::GET, &path("count", ""));
+        let reply = tokio::spawn(async move { Reply::of(app.handle(request).await).await });
+        reply.await.unwrap().body
+    };
+    // On a runtime of its own, which no other test keeps busy.
+    Runtime::new().unwrap().block_on(async {
+        assert_eq!((count().await, count().await), ("1".to_owned(), "2".to_owned()));
+        // Nothing but time makes an instance idle.
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        assert_eq!(count().await, "1");
+    });
 }

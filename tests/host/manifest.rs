@@ -88,5 +88,5 @@ fn an_error_ends_the_command_with_exit_code_1() {
         .expect("the host runs");
     assert_eq!(output.status.code(), Some(1));
     let errors = String::from_utf8(output.stderr).unwrap();
-    assert!(errors.starts_with("Error: ") && errors.contains("no/such/folder"), "{errors}");
+    assert!(errors.contains("\nError: can't read the manifest no/such/folder"), "{errors}");
 }

@@ -1,42 +1,30 @@
-//! The way in: which routes there are, and a proper answer where there is none.
+//! The way in: which routes there are, what they mean, and a proper answer
+//! where there is none.
 //!
 //! | route | answer |
 //! |---|---|
-//! | `/` | the uri of every resource of the application |
+//! | `/` | the uri of every resource; for browsers, a page about them |
+//! | `/openapi.json` | the description of the API |
 //! | whatever no other service claims | a problem, 404 |
+//!
+//! All of it comes from one document, `components/home/openapi.json`.
 //!
 //! ```sh
 //! curl http://127.0.0.1:3000/
+//! curl http://127.0.0.1:3000/ -H 'accept: text/html'
 //! ```
+
+mod page;
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use service_kit::{Answer, Call, Reply, Response, Route, get, serve};
+use serde_json::Value;
+use service_kit::{Answer, Bundle, Call, Reply, Response, Route, get, parse, serve};
 use spin_sdk::http::Request;
 use spin_sdk::http_service;
 
-/// Every route of the application, by the name of the resource behind it.
-const RESOURCES: [(&str, &str); 18] = [
-    ("movies", "/movies"),
-    ("movie", "/movies/<id>"),
-    ("movies_by_id", "/movies?id=<a>&id=<b>"),
-    ("top_movies", "/movies/top?limit=<n>&offset=<m>"),
-    ("showtimes", "/showtimes"),
-    ("showtimes_of_date", "/showtimes/<date>"),
-    ("bookings", "/bookings"),
-    ("bookings_of_user", "/bookings/<username>"),
-    ("users", "/users"),
-    ("user", "/users/<username>"),
-    ("user_bookings", "/users/<username>/bookings"),
-    ("user_suggested", "/users/<username>/suggested"),
-    ("todo", "/todo"),
-    ("todo_users", "/todo/users"),
-    ("todo_user", "/todo/users/<username>"),
-    ("todo_user_lists", "/todo/users/<username>/lists"),
-    ("todo_lists", "/todo/lists"),
-    ("todo_lists_of_user", "/todo/lists/<username>"),
-];
+static API: Bundle<Value> = Bundle::new("/components/home/openapi.json", parse);
 
 #[http_service]
 async fn handle(request: Request) -> Response {
@@ -45,17 +33,24 @@ async fn handle(request: Request) -> Response {
 
 fn route(call: &Call) -> Route<'_> {
     match call.segments()[..] {
-        [] => get(index),
+        [] => get(|| Ok(index(API.get()?, call)?.as_accepted())),
+        ["openapi.json"] => get(|| Reply::json(API.get()?)),
         _ => Route::Unknown,
     }
 }
 
-fn index() -> Answer {
-    Reply::json(&Index { uri: "/", subresource_uris: BTreeMap::from(RESOURCES) })
+fn index(api: &Value, call: &Call) -> Answer {
+    if call.prefers_html() {
+        return Ok(Reply::html(page::of(api)));
+    }
+    let paths = api["paths"].as_object().into_iter().flat_map(|paths| paths.values());
+    let uris = paths.filter_map(|path| path["x-uris"].as_object()).flatten();
+    Reply::json(&Index { uri: "/", subresource_uris: uris.collect() })
 }
 
 #[derive(Serialize)]
-struct Index {
+struct Index<'a> {
     uri: &'static str,
-    subresource_uris: BTreeMap<&'static str, &'static str>,
+    /// The uri of each resource, by its name.
+    subresource_uris: BTreeMap<&'a String, &'a Value>,
 }

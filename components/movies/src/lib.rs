@@ -41,7 +41,7 @@ fn route(call: &Call) -> Route<'_> {
 }
 
 fn movies(movies: &Movies, call: &Call) -> Answer {
-    let ids: Vec<_> = call.parameters("id").collect();
+    let ids = call.parameters("id")?;
     if ids.is_empty() {
         return Reply::json(movies.records.whole());
     }
@@ -56,8 +56,9 @@ fn movies(movies: &Movies, call: &Call) -> Answer {
 }
 
 fn top_movies(movies: &Movies, call: &Call) -> Answer {
-    let limit = call.number("limit", 1..=MAX_MOVIES, 3)?;
-    let offset = call.number("offset", 0..=usize::MAX, 0)?;
+    let limit = call.number("limit", 1..=MAX_MOVIES as u64, 3)? as usize;
+    let offset = call.number("offset", 0..=u64::MAX, 0)?;
+    let offset = usize::try_from(offset).unwrap_or(usize::MAX);
     let top = movies.ranking.iter().skip(offset).take(limit);
     Reply::json(&top.filter_map(|id| movies.with_uri(id)).collect::<Vec<_>>())
 }
@@ -78,8 +79,7 @@ struct Movies {
 /// What this service understands of a movie.
 #[derive(Deserialize)]
 struct Movie {
-    #[serde(rename = "id")]
-    _id: String,
+    id: String,
     title: String,
     #[serde(rename = "director")]
     _director: String,
@@ -106,6 +106,10 @@ impl TryFrom<f64> for Rating {
 impl Movies {
     fn parse(text: &str) -> Parsed<Self> {
         let records = Records::<Movie>::parse(text)?;
+        if let Some((key, movie)) = records.known().iter().find(|(key, movie)| **key != movie.id) {
+            let message = format!("the movie at the key `{key}` has the id `{}`", movie.id);
+            return Err(serde::de::Error::custom(message));
+        }
         let mut ranked: Vec<_> = records.known().iter().collect();
         ranked.sort_by(|(a_id, a), (b_id, b)| {
             let by_rating = b.rating.0.total_cmp(&a.rating.0);

@@ -42,7 +42,7 @@ fn route(call: &Call) -> Route<'_> {
         ["todo", "users", username] => get(move || Reply::json(user(USERS.get()?, username)?)),
         ["todo", "users", username, "lists"] => get_async(async move {
             user(USERS.get()?, username)?;
-            lists_of(username).await
+            lists_of(call, username).await
         }),
         _ => Route::Unknown,
     }
@@ -56,9 +56,9 @@ fn user<'a>(users: &'a Records<User>, username: &str) -> Result<&'a Fields, Prob
     })
 }
 
-async fn lists_of(username: &str) -> Answer {
+async fn lists_of(call: &Call, username: &str) -> Answer {
     let path = format!("/todo/lists/{}", segment(username));
-    let lists: Lists = LISTS.get(&path).await?.unwrap_or_default();
+    let lists: Lists = LISTS.get(call, &path).await?.unwrap_or_default();
     if lists.is_empty() {
         return Err(Problem::NotFound(format!("The user `{username}` has no lists.")));
     }

@@ -46,11 +46,11 @@ fn route(call: &Call) -> Route<'_> {
         ["users", username] => get(move || Reply::json(user(USERS.get()?, username)?)),
         ["users", username, "bookings"] => get_async(async move {
             user(USERS.get()?, username)?;
-            bookings_of(username).await
+            bookings_of(call, username).await
         }),
         ["users", username, "suggested"] => get_async(async move {
             user(USERS.get()?, username)?;
-            suggestions_for(username).await
+            suggestions_for(call, username).await
         }),
         _ => Route::Unknown,
     }
@@ -62,54 +62,66 @@ fn user<'a>(users: &'a Records<User>, username: &str) -> Result<&'a Fields, Prob
     })
 }
 
-async fn bookings_of(username: &str) -> Answer {
-    let bookings = booked_by(username).await?;
+async fn bookings_of(call: &Call, username: &str) -> Answer {
+    let bookings = booked_by(call, username).await?;
     if bookings.is_empty() {
         return Err(Problem::NotFound(format!("The user `{username}` has no bookings.")));
     }
-    let movies = movies_of(&distinct(&bookings)).await?;
-    let described = bookings.iter().map(|(date, ids)| {
-        let booked = ids.iter().map(|id| Described::of(id, movies.get(id)));
-        (date, booked.collect::<Vec<_>>())
-    });
-    Reply::json(&described.collect::<BTreeMap<_, _>>())
+    let movies = movies_of(call, &distinct(&bookings)).await?;
+    Reply::json(&describe(&bookings, &movies))
 }
 
 /// Both siblings are asked at once: the first page of the ranking is enough
 /// for whoever has booked fewer movies than there are on it.
-async fn suggestions_for(username: &str) -> Answer {
-    let (bookings, mut ranking) = try_join(booked_by(username), top_movies(0)).await?;
+async fn suggestions_for(call: &Call, username: &str) -> Answer {
+    let (bookings, mut ranking) = try_join(booked_by(call, username), top_movies(call, 0)).await?;
     let booked = distinct(&bookings);
     if ranking.len() == MAX_MOVIES {
         let further = (MAX_MOVIES..booked.len() + SUGGESTIONS).step_by(MAX_MOVIES);
-        let pages = try_join_all(further.map(top_movies)).await?;
+        let pages = try_join_all(further.map(|offset| top_movies(call, offset))).await?;
         ranking.extend(pages.into_iter().flatten());
     }
+    Reply::json(&suggest(&ranking, &booked))
+}
+
+/// The movies of `bookings`, each in its place.
+fn describe<'a>(
+    bookings: &'a Bookings,
+    movies: &'a BTreeMap<String, Movie>,
+) -> BTreeMap<&'a str, Vec<Described<'a>>> {
+    let dates = bookings.iter().map(|(date, ids)| {
+        let booked = ids.iter().map(|id| Described::of(id, movies.get(id)));
+        (date.as_str(), booked.collect())
+    });
+    dates.collect()
+}
+
+/// The first movies of `ranking` that are not among the `booked` ones.
+fn suggest<'a>(ranking: &'a [Movie], booked: &BTreeSet<&str>) -> Vec<Described<'a>> {
     let unseen = ranking.iter().filter(|movie| !booked.contains(movie.id.as_str()));
-    let suggested = unseen.take(SUGGESTIONS).map(|movie| Described::of(&movie.id, Some(movie)));
-    Reply::json(&suggested.collect::<Vec<_>>())
+    unseen.take(SUGGESTIONS).map(|movie| Described::of(&movie.id, Some(movie))).collect()
 }
 
 /// What `bookings` says of a user who exists: nothing, if they have none.
-async fn booked_by(username: &str) -> Result<Bookings, Problem> {
+async fn booked_by(call: &Call, username: &str) -> Result<Bookings, Problem> {
     let path = format!("/bookings/{}", segment(username));
-    Ok(BOOKINGS.get(&path).await?.unwrap_or_default())
+    Ok(BOOKINGS.get(call, &path).await?.unwrap_or_default())
 }
 
 /// What `movies` says of `ids`, asked side by side for a hundred each.
-async fn movies_of(ids: &BTreeSet<&str>) -> Result<BTreeMap<String, Movie>, Problem> {
+async fn movies_of(call: &Call, ids: &BTreeSet<&str>) -> Result<BTreeMap<String, Movie>, Problem> {
     let ids: Vec<_> = ids.iter().copied().collect();
     let pages = ids.chunks(MAX_MOVIES).map(|ids| async {
         let path = format!("/movies?{}", query("id", ids.iter().copied()));
-        MOVIES.get_found::<BTreeMap<_, _>>(&path).await
+        MOVIES.get_found::<BTreeMap<_, _>>(call, &path).await
     });
     Ok(try_join_all(pages).await?.into_iter().flatten().collect())
 }
 
 /// One page of the movies, best first.
-async fn top_movies(offset: usize) -> Result<Vec<Movie>, Problem> {
+async fn top_movies(call: &Call, offset: usize) -> Result<Vec<Movie>, Problem> {
     let path = format!("/movies/top?limit={MAX_MOVIES}&offset={offset}");
-    MOVIES.get_found(&path).await
+    MOVIES.get_found(call, &path).await
 }
 
 fn distinct(bookings: &Bookings) -> BTreeSet<&str> {
@@ -153,5 +165,33 @@ impl<'a> Described<'a> {
             rating: movie.map(|movie| &movie.rating),
             uri: format!("/movies/{}", segment(id)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn movie(id: &str) -> Movie {
+        Movie { id: id.into(), title: id.to_uppercase(), rating: 5.into() }
+    }
+
+    #[test]
+    fn what_is_booked_is_not_suggested_and_the_order_stays() {
+        let ranking = ["a", "b", "c", "d", "e"].map(movie);
+        let suggested = suggest(&ranking, &BTreeSet::from(["b", "x"]));
+        let titles: Vec<_> = suggested.iter().map(|movie| movie.title).collect();
+        assert_eq!(titles, [Some("A"), Some("C"), Some("D")]);
+        assert_eq!(suggest(&ranking, &BTreeSet::from(["a", "b", "c", "d"])).len(), 1);
+    }
+
+    #[test]
+    fn an_unknown_movie_keeps_its_place() {
+        let bookings = Bookings::from([("20151201".into(), vec!["x".into(), "a".into()])]);
+        let movies = BTreeMap::from([("a".into(), movie("a"))]);
+        let described = describe(&bookings, &movies);
+        let titles: Vec<_> = described["20151201"].iter().map(|movie| movie.title).collect();
+        assert_eq!(titles, [None, Some("A")]);
+        assert_eq!(described["20151201"][0].uri, "/movies/x");
     }
 }

@@ -14,7 +14,9 @@ async fn handle(request: Request) -> Result<Response<FullBody<bytes::Bytes>>> {
     let query = request.uri().query().unwrap_or_default().to_owned();
     let query: BTreeMap<_, _> = form_urlencoded::parse(query.as_bytes()).collect();
     let argument = query.get("with").map_or("", |value| value);
-    let body = match query.get("do").map_or("", |value| value) {
+    // Or whatever it is asked, as its environment says.
+    let always = std::env::var("DO").unwrap_or_default();
+    let body = match query.get("do").map_or(always.as_str(), |value| value) {
         "show" => show(&request),
         "count" => count().to_string(),
         "environment" => format!("{:?}", std::env::vars().collect::<Vec<_>>()),
@@ -35,12 +37,19 @@ async fn handle(request: Request) -> Result<Response<FullBody<bytes::Bytes>>> {
         "loop" => loop {
             std::hint::black_box(());
         },
+        "naps" => {
+            for _ in 0..argument.parse()? {
+                spin_sdk::time::sleep(Duration::from_millis(12)).await;
+            }
+            String::new()
+        }
         "grow" => {
             let mut memory = Vec::new();
-            loop {
+            for _ in 0..argument.parse()? {
                 memory.push(vec![1_u8; 1 << 20]);
                 std::hint::black_box(&memory);
             }
+            String::new()
         }
         "panic" => panic!("as asked"),
         "fail" => bail!("as asked"),
