@@ -122,7 +122,9 @@ fn engine() -> Result<Engine> {
         .total_tables(2 * MAX_INSTANCES)
         .total_stacks(MAX_INSTANCES)
         .max_memory_size(4 << 30)
-        .linear_memory_keep_resident(2 << 20)
+        // What is kept of instances that ended, for the next ones.
+        .max_unused_warm_slots(16)
+        .linear_memory_keep_resident(1 << 20)
         .table_keep_resident(512 << 10);
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     // The pool needs address space, of which some machines have too little.

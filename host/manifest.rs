@@ -204,9 +204,17 @@ impl Manifest {
         let path = &if path.is_dir() { path.join("spin.toml") } else { path.to_owned() };
         let text = fs::read_to_string(path)
             .with_context(|| format!("can't read the manifest {}", path.display()))?;
+        Self::parse(path, &text)
+    }
+
+    /// Reads `text`, the content of the manifest at `path`.
+    ///
+    /// # Errors
+    /// One sentence that says what is wrong in which line.
+    pub fn parse(path: &Path, text: &str) -> Result<Self> {
         let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
         let dir = dir.unwrap_or(Path::new(".")).canonicalize()?;
-        let source = Source { path: path.clone(), text };
+        let source = Source { path: path.to_owned(), text: text.to_owned() };
         source.manifest(dir)
     }
 

@@ -37,7 +37,7 @@ pub struct Call {
 
 impl Call {
     /// A call with everything but its segments, which [`Call::decode`] fills in.
-    pub(crate) fn new(method: Method, uri: &Uri, headers: HeaderMap) -> Self {
+    pub fn new(method: Method, uri: &Uri, headers: HeaderMap) -> Self {
         let given = headers.get(REQUEST_ID).filter(|id| is_request_id(id)).cloned();
         Self {
             method,
@@ -55,7 +55,7 @@ impl Call {
     /// # Errors
     /// [`Problem::BadRequest`] for a segment that is not UTF-8 once decoded
     /// (RFC 3986, section 2.1), or is longer than 256 bytes.
-    pub(crate) fn decode(&mut self) -> Result<(), Problem> {
+    pub fn decode(&mut self) -> Result<(), Problem> {
         self.segments = match self.path.trim_matches('/') {
             "" => Vec::new(),
             path => path.split('/').map(decode).collect::<Result<_, _>>()?,
@@ -136,7 +136,7 @@ impl Call {
 
     /// Whether the client has the content of `etag` already (RFC 9110, section
     /// 13.1.2).
-    pub(crate) fn has(&self, etag: &str) -> bool {
+    pub fn has(&self, etag: &str) -> bool {
         let tags =
             self.headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
         let mut tags = tags.flat_map(|value| value.split(',')).map(str::trim);

@@ -136,6 +136,81 @@ fn a_client_that_goes_away_harms_nobody() {
 }
 
 #[test]
+fn slow_clients_keep_nobody_waiting() {
+    let (_running, address) = Running::serving(&[]);
+    // Half of them say nothing, half of them begin a request and go no further.
+    let slow: Vec<_> = (0..200)
+        .map(|number| {
+            let mut stream = TcpStream::connect(&address).expect("a connection");
+            if number % 2 == 0 {
+                write!(stream, "GET /movies HTTP/1.1\r\nhost: a\r\nx-slow: ").unwrap();
+            }
+            stream
+        })
+        .collect();
+    let start = Instant::now();
+    for mut stream in &slow {
+        let reply = send_to(&address, request(Method::GET, "/users/dwight_schrute/bookings"));
+        assert_eq!(reply.status, StatusCode::OK);
+        _ = stream.write(b"x");
+    }
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    // And who was slow is served in the end.
+    let mut stream = &slow[0];
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream.write_all(b"\r\nconnection: close\r\n\r\n").unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).expect("a reply");
+    assert!(text.starts_with("HTTP/1.1 200 OK"), "{text}");
+}
+
+#[test]
+fn what_is_too_long_is_refused() {
+    let (_running, address) = Running::serving(&[]);
+    let long = |length| "x".repeat(length);
+    for (head, status) in [
+        (format!("GET /{} HTTP/1.1\r\nhost: a\r\n", long(70_000)), 414),
+        (format!("GET / HTTP/1.1\r\nhost: a\r\nx: {}\r\n", long(900_000)), 431),
+        (format!("GET / HTTP/1.1\r\nhost: a\r\n{}", "x: y\r\n".repeat(200)), 431),
+        ("GET / HTTP/1.1\r\nhost: a b\r\n".to_owned(), 400),
+        ("GET / HTTP/1.1\r\n".to_owned(), 400),
+        ("nonsense\r\n".to_owned(), 400),
+    ] {
+        let mut stream = TcpStream::connect(&address).expect("a connection");
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        // The server may refuse, and close, before it has read all of it.
+        _ = stream.write_all(format!("{head}connection: close\r\n\r\n").as_bytes());
+        let mut start = [0; 12];
+        stream.read_exact(&mut start).expect("a status line");
+        let expected = format!("HTTP/1.1 {status}");
+        assert_eq!(String::from_utf8_lossy(&start), expected, "{:.60}", head);
+    }
+}
+
+#[test]
+fn what_is_in_flight_is_finished() {
+    crate::support::prepare(&crate::support::folder("tests/guest"));
+    let copy = crate::support::copy(&application());
+    // The movie service takes a second, and says when it begins.
+    let (binary, slow) = ("release/movies.wasm\"", "release/guest.wasm\"");
+    let slow = format!("{slow}\nenvironment = {{ DO = \"sleep\", WITH = \"1000\" }}");
+    crate::support::edit(&copy.path().join("spin.toml"), binary, &slow);
+    let (mut running, address) = Running::serving(&["-f", copy.path().to_str().unwrap()]);
+    let mut stream = TcpStream::connect(&address).expect("a connection");
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    write!(stream, "GET /movies HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
+    let mut line = String::new();
+    while !line.contains("sleeping") {
+        assert_ne!(running.errors.read_line(&mut line).expect("a line"), 0, "{line}");
+    }
+    running.signal("-TERM");
+    let mut text = String::new();
+    stream.read_to_string(&mut text).expect("a reply");
+    assert!(text.starts_with("HTTP/1.1 200 OK"), "{text}");
+    assert_eq!(running.end().0, Some(0));
+}
+
+#[test]
 fn interrupt_and_terminate_end_it_well() {
     for name in ["-INT", "-TERM"] {
         let (running, address) = Running::serving(&[]);

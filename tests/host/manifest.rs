@@ -75,6 +75,15 @@ fn a_source_that_is_no_component_is_named() {
 }
 
 #[test]
+fn a_variable_without_a_declaration_or_a_value_is_named() {
+    let error = Loader::new(guest()).variable("colour", "red").load().err().expect("an error");
+    assert!(format!("{error:#}").contains("no variable `colour`"), "{error:#}");
+    let declared = "[component.guest.variables]\nhue = \"{{ colour }}\"\n\n[component.guest.build]";
+    let error = self::error("[component.guest.build]", declared);
+    assert!(error.contains("`colour` has no value") && error.contains("--variable"), "{error}");
+}
+
+#[test]
 fn a_missing_manifest_is_named() {
     let error = Loader::new("no/such/folder").load().err().expect("an error");
     assert!(format!("{error:#}").contains("no/such/folder"), "{error:#}");

@@ -13,10 +13,14 @@ use spin_sdk::http_service;
 async fn handle(request: Request) -> Result<Response<FullBody<bytes::Bytes>>> {
     let query = request.uri().query().unwrap_or_default().to_owned();
     let query: BTreeMap<_, _> = form_urlencoded::parse(query.as_bytes()).collect();
-    let argument = query.get("with").map_or("", |value| value);
-    // Or whatever it is asked, as its environment says.
-    let always = std::env::var("DO").unwrap_or_default();
-    let body = match query.get("do").map_or(always.as_str(), |value| value) {
+    // What the query does not say, the environment may.
+    let or_environment = |name: &str, variable: &str| match query.get(name) {
+        Some(value) => value.to_string(),
+        None => std::env::var(variable).unwrap_or_default(),
+    };
+    let (action, argument) = (or_environment("do", "DO"), or_environment("with", "WITH"));
+    let argument = argument.as_str();
+    let body = match action.as_str() {
         "show" => show(&request),
         "count" => count().to_string(),
         "environment" => format!("{:?}", std::env::vars().collect::<Vec<_>>()),
@@ -30,6 +34,7 @@ async fn handle(request: Request) -> Result<Response<FullBody<bytes::Bytes>>> {
         "call" => call(argument).await?,
         "meet" => call(&format!("http://hidden.spin.internal/{}", count())).await?,
         "sleep" => {
+            eprintln!("sleeping");
             spin_sdk::time::sleep(Duration::from_millis(argument.parse()?)).await;
             count().to_string()
         }
