@@ -41,7 +41,8 @@ impl Mount<'_> {
     fn pattern(&self, pattern: &str, root: &Path) -> Result<()> {
         let path = self.inside(pattern)?;
         if path.is_dir() {
-            self.copy_all(&path.join("**/*"), self.app, root)
+            // Spin puts a folder below its own path and keeps that path below it.
+            self.copy_all(&path.join("**/*"), self.app, &root.join(pattern))
         } else if path.is_file() {
             copy(&path, &root.join(pattern))
         } else if Pattern::escape(pattern) != pattern {

@@ -51,8 +51,9 @@ pub struct Application {
 pub struct Variable {
     /// The value where none is given.
     pub default: Option<String>,
-    #[serde(rename = "required", default)]
-    _required: bool,
+    /// Whether there is none, so that one must be given.
+    #[serde(default)]
+    pub required: bool,
     #[serde(rename = "secret", default)]
     _secret: bool,
     #[serde(rename = "description")]
@@ -173,7 +174,7 @@ struct Toml {
     spin_manifest_version: Spanned<toml::Value>,
     application: Application,
     #[serde(default)]
-    variables: BTreeMap<String, Variable>,
+    variables: BTreeMap<Spanned<String>, Variable>,
     trigger: Triggers,
     #[serde(default)]
     component: BTreeMap<Spanned<String>, Component>,
@@ -246,6 +247,17 @@ impl Source {
             );
             return Err(self.error(id.span(), message));
         }
+        let both_or_neither =
+            |variable: &&Variable| variable.required == variable.default.is_some();
+        if let Some((name, _)) =
+            toml.variables.iter().find(|(_, variable)| both_or_neither(variable))
+        {
+            let message =
+                format!("the variable `{}` must be `required` or have a `default`", name.get_ref());
+            return Err(self.error(name.span(), message));
+        }
+        let variables = toml.variables.into_iter();
+        let variables = variables.map(|(name, variable)| (name.into_inner(), variable)).collect();
         let components = toml.component.into_iter();
         let components: BTreeMap<_, _> =
             components.map(|(id, component)| (id.into_inner(), component)).collect();
@@ -254,7 +266,7 @@ impl Source {
         Ok(Manifest {
             dir,
             application: toml.application,
-            variables: toml.variables,
+            variables,
             triggers: triggers.collect::<Result<_>>()?,
             components,
             source: self,

@@ -1,14 +1,13 @@
 //! Makes the binaries of an application: what `spin build` does, and before it,
 //! the compiler's target.
 
-use std::ffi::OsString;
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::manifest::Manifest;
-use crate::toolchain;
+use crate::toolchain::{self, Environment};
 
 /// Makes the binaries of the application of the manifest at the path
 /// `manifest`, on a machine that has rustup, or Debian's packages.
@@ -20,7 +19,7 @@ pub fn prepare(manifest: &Path) -> Result<()> {
     build(&manifest, &toolchain::environment()?)
 }
 
-fn build(manifest: &Manifest, environment: &[(&str, OsString)]) -> Result<()> {
+fn build(manifest: &Manifest, environment: &Environment) -> Result<()> {
     for (id, component) in &manifest.components {
         let Some(build) = &component.build else {
             continue;
@@ -29,9 +28,15 @@ fn build(manifest: &Manifest, environment: &[(&str, OsString)]) -> Result<()> {
         ensure!(workdir.is_relative(), "the workdir of the component `{id}` must be relative");
         for command in build.command.as_slice() {
             eprintln!("Building component {id} with `{command}`");
-            let status = Command::new("sh")
+            let mut shell = Command::new("sh");
+            for (name, value) in environment {
+                match value {
+                    Some(value) => shell.env(name, value),
+                    None => shell.env_remove(name),
+                };
+            }
+            let status = shell
                 .args(["-c", command])
-                .envs(environment.iter().cloned())
                 .current_dir(manifest.dir.join(workdir))
                 .status()
                 .with_context(|| format!("can't run `{command}`"))?;

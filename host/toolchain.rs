@@ -31,12 +31,15 @@ const DEBIAN_FILES: [&str; 4] = [
 /// target itself does not.
 const LINKER: &str = "wasm-component-ld";
 
+/// Environment variables and their values; without one, they must not be set.
+pub type Environment = Vec<(&'static str, Option<OsString>)>;
+
 /// Environment variables with which `cargo build --target wasm32-wasip2` works,
 /// once everything is there that it needs.
 ///
 /// # Errors
 /// What is missing, and the command that installs it.
-pub fn environment() -> Result<Vec<(&'static str, OsString)>> {
+pub fn environment() -> Result<Environment> {
     let with_rustup = env::var_os(CHOICE).is_none_or(|choice| choice != "debian");
     if with_rustup && (has_target() || add_target()) {
         return Ok(Vec::new());
@@ -75,7 +78,7 @@ fn install_debian_packages() -> Result<()> {
     Ok(())
 }
 
-fn debian() -> Result<Vec<(&'static str, OsString)>> {
+fn debian() -> Result<Environment> {
     let path = env::var_os("PATH").unwrap_or_default();
     let linkers = rustup_linkers();
     let folders = [PathBuf::from("/usr/bin")].into_iter().chain(linkers);
@@ -87,18 +90,18 @@ fn debian() -> Result<Vec<(&'static str, OsString)>> {
          `sudo apt-get install lld`"
     );
     Ok(vec![
-        ("PATH", path),
-        ("RUSTC", "/usr/bin/rustc".into()),
+        ("PATH", Some(path)),
+        ("RUSTC", Some("/usr/bin/rustc".into())),
         // What lets a stable compiler build its standard library.
-        ("RUSTC_BOOTSTRAP", "1".into()),
-        ("CARGO_UNSTABLE_BUILD_STD", "std,panic_abort".into()),
+        ("RUSTC_BOOTSTRAP", Some("1".into())),
+        ("CARGO_UNSTABLE_BUILD_STD", Some("std,panic_abort".into())),
         // These would take the place of those for the target, below.
-        ("RUSTFLAGS", OsString::new()),
-        ("CARGO_ENCODED_RUSTFLAGS", OsString::new()),
-        ("CARGO_TARGET_WASM32_WASIP2_LINKER", LINKER.into()),
+        ("RUSTFLAGS", None),
+        ("CARGO_ENCODED_RUSTFLAGS", None),
+        ("CARGO_TARGET_WASM32_WASIP2_LINKER", Some(LINKER.into())),
         (
             "CARGO_TARGET_WASM32_WASIP2_RUSTFLAGS",
-            "-L native=/usr/lib/wasm32-wasi -C link-self-contained=no".into(),
+            Some("-L native=/usr/lib/wasm32-wasi -C link-self-contained=no".into()),
         ),
     ])
 }

@@ -14,7 +14,7 @@ use crate::manifest::{Component, Manifest};
 /// The values of one component's variables, by name.
 pub type Values = Arc<BTreeMap<String, String>>;
 
-/// `variant error` of `spin:variables/variables`, of which these two can happen.
+/// `variant error` of `spin:variables/variables`. Only `undefined` happens here.
 #[derive(ComponentType, Lower)]
 #[component(variant)]
 #[allow(dead_code, reason = "the interface has them")]

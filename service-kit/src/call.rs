@@ -71,7 +71,8 @@ impl Call {
     /// Every value that the query gives to `name`, decoded, in their order.
     ///
     /// # Errors
-    /// [`Problem::BadRequest`] where one is not UTF-8 once decoded.
+    /// [`Problem::BadRequest`] where one is not UTF-8 once decoded, or has the
+    /// character that stands for what is not (U+FFFD).
     pub fn parameters(&self, name: &str) -> Result<Vec<Cow<'_, str>>, Problem> {
         let pairs = form_urlencoded::parse(self.query.as_bytes());
         let values: Vec<_> = pairs.filter(|(key, _)| key == name).map(|(_, value)| value).collect();
@@ -137,10 +138,12 @@ impl Call {
     /// Whether the client has the content of `etag` already (RFC 9110, section
     /// 13.1.2).
     pub fn has(&self, etag: &str) -> bool {
-        let tags =
-            self.headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-        let mut tags = tags.flat_map(|value| value.split(',')).map(str::trim);
-        tags.any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
+        let fields = self.headers.get_all(IF_NONE_MATCH).iter();
+        let mut fields = fields.filter_map(|field| field.to_str().ok()).map(str::trim);
+        fields.any(|field| {
+            let mut tags = field.split(',').map(str::trim);
+            field == "*" || tags.any(|tag| tag.strip_prefix("W/").unwrap_or(tag) == etag)
+        })
     }
 
     /// Writes a line to the log that says which request it is about.
@@ -265,6 +268,7 @@ mod tests {
             ("W/\"a\"", true),
             ("\"b\", \"a\"", true),
             ("*", true),
+            ("\"x,*,y\"", false),
             ("\"b\"", false),
             ("a", false),
             ("", false),

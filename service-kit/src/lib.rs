@@ -1,7 +1,8 @@
 //! What the services share, so that each of them speaks only of its own domain.
 //!
-//! A service is one call of [`serve`] with a function from a [`Request`] to a
-//! [`Route`]: a `match` on the path's segments whose arms name the handlers.
+//! A service is one call of [`serve`] with a function from a [`Call`], which is
+//! what of a request counts, to a [`Route`]: a `match` on the path's segments
+//! whose arms name the handlers.
 //!
 //! ```ignore
 //! #[http_service]
@@ -12,7 +13,7 @@
 //! fn route(call: &Call) -> Route<'_> {
 //!     match call.segments()[..] {
 //!         ["movies"] => get(|| all_movies(MOVIES.get()?)),
-//!         ["movies", id] => get(|| movie(MOVIES.get()?, id)),
+//!         ["movies", id] => get(move || movie(MOVIES.get()?, id)),
 //!         _ => Route::Unknown,
 //!     }
 //! }

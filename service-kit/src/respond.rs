@@ -8,7 +8,7 @@ use http::header::{
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, ALLOW,
     CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, VARY, X_CONTENT_TYPE_OPTIONS,
 };
-use http::{HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use spin_sdk::http::FullBody;
 
 use crate::call::REQUEST_ID;
@@ -29,22 +29,25 @@ pub(crate) fn respond(call: &Call, answer: Answer) -> Response {
         Ok(reply) => success(call, reply),
         Err(problem) => failure(call, problem),
     };
-    let headers = response.headers_mut();
+    add_common(call, response.headers_mut());
+    response
+}
+
+/// Adds the headers that every response has.
+fn add_common(call: &Call, headers: &mut HeaderMap) {
     headers.insert(REQUEST_ID, call.request_id.clone());
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("etag, x-request-id"));
-    response
 }
 
 /// The response to an OPTIONS request for a path that there is, of a browser
 /// that asks for leave perhaps (the Fetch standard, CORS-preflight request).
 pub(crate) fn options(call: &Call) -> Response {
-    let mut response = respond(call, Ok(Reply::text("")));
+    let mut response = Response::default();
     let headers = response.headers_mut();
-    for name in [CONTENT_TYPE, ETAG, CACHE_CONTROL] {
-        headers.remove(name);
-    }
+    add_common(call, headers);
+    headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     headers.insert(ALLOW, HeaderValue::from_static(METHODS));
     if call.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD) {
         headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, HEAD"));

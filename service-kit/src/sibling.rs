@@ -13,7 +13,7 @@ use anyhow::{Context, anyhow, bail, ensure};
 use futures::future::{Either, select};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
-use http_body_util::{BodyExt, Limited};
+use http_body_util::BodyExt;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 use spin_sdk::http::{EmptyBody, Response};
@@ -115,9 +115,16 @@ async fn read<T: DeserializeOwned>(response: Response) -> anyhow::Result<Option<
         content_type.split(';').next().unwrap_or_default().trim() == "application/json",
         "content-type {content_type:?} where JSON was expected"
     );
-    let body = Limited::new(response.into_body(), MAX_BODY).collect().await;
-    let body = body.map_err(|error| anyhow!(error))?.to_bytes();
-    serde_json::from_slice(&body).context("another shape than expected").map(Some)
+    let (mut body, mut content) = (response.into_body(), Vec::new());
+    while let Some(frame) = body.frame().await {
+        // Copied: a frame keeps the whole buffer that it was read into, however
+        // little came, so that a body that trickles in would fill the memory.
+        if let Ok(data) = frame.map_err(|error| anyhow!("{error}"))?.into_data() {
+            content.extend_from_slice(&data);
+        }
+        ensure!(content.len() <= MAX_BODY, "more than {MAX_BODY} bytes");
+    }
+    serde_json::from_slice(&content).context("another shape than expected").map(Some)
 }
 
 async fn deadline() -> Result<Duration, Problem> {

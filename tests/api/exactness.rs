@@ -55,7 +55,6 @@ fn several_lines_of_tags_are_one_list() {
 fn another_content_has_another_tag_and_the_same_has_the_same() {
     let tags: std::collections::BTreeSet<_> =
         paths().map(|path| get(path).header("etag").to_owned()).collect();
-    // The lists of a user have two routes; every other content is its own.
     assert_eq!(tags.len(), paths().count(), "{tags:?}");
     assert_eq!(get("/movies").header("etag"), get("/movies").header("etag"));
 }
@@ -88,6 +87,8 @@ fn options_names_the_methods_and_has_no_body() {
         assert_eq!(reply.header("access-control-allow-methods"), "", "{path}");
     }
     expect_problem(&send(request(Method::OPTIONS, "/nope")), 404, "/nope");
+    let reply = send(with(request(Method::OPTIONS, "/movies"), IF_NONE_MATCH, "*"));
+    assert_eq!(reply.status, StatusCode::OK, "preconditions are for GET and HEAD");
 }
 
 #[test]

@@ -61,7 +61,7 @@ fn at_most_a_hundred_movies_can_be_chosen() {
     let path = |ids: usize| format!("/movies?{}", vec![format!("id={CREED}"); ids].join("&"));
     assert_eq!(get_json(&path(100)).as_object().unwrap().len(), 1);
     let detail = get_problem(&path(101), 400);
-    assert!(detail.contains("100"), "{detail}");
+    assert!(detail.contains("`id`") && detail.contains("at most 100"), "{detail}");
 }
 
 #[test]

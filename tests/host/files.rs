@@ -6,9 +6,13 @@ use crate::ask;
 
 #[test]
 fn files_are_seen_where_the_manifest_puts_them() {
-    for (path, content) in
-        [("/files/one.txt", "one"), ("/all/one.txt", "one"), ("/all/folder/two.txt", "two")]
-    {
+    for (path, content) in [
+        ("/files/one.txt", "one"),
+        ("/files/folder/files/folder/two.txt", "two"),
+        ("/files/three.md", "three"),
+        ("/all/one.txt", "one"),
+        ("/all/folder/two.txt", "two"),
+    ] {
         assert_eq!(ask("read", path).body, content, "{path}");
     }
 }
@@ -17,6 +21,7 @@ fn files_are_seen_where_the_manifest_puts_them() {
 fn nothing_else_is_seen() {
     for path in [
         "/files/folder/two.txt",
+        "/files/folder/files/folder/secret.txt",
         "/all/folder/secret.txt",
         "/all/../../../../etc/passwd",
         "/etc/passwd",

@@ -3,6 +3,8 @@
 use std::fs;
 
 use host::Loader;
+use host::manifest::Manifest;
+use proptest::prelude::*;
 
 use crate::guest;
 use crate::support::folder;
@@ -19,7 +21,7 @@ fn error_of(text: &str) -> String {
     let text = text.replace("../../target", folder("target").to_str().unwrap());
     fs::write(copy.path().join("spin.toml"), text).unwrap();
     let files = copy.path().join("files");
-    fs::create_dir(&files).unwrap();
+    fs::create_dir_all(files.join("folder")).unwrap();
     fs::write(files.join("one.txt"), "one").unwrap();
     match Loader::new(copy.path()).load() {
         Ok(_) => String::new(),
@@ -52,6 +54,7 @@ fn what_is_wrong_is_named_with_its_line() {
         ("files/one.txt", "../one.txt", 23, "must lie in the application's folder"),
         ("**/secret.txt", "***", 24, ""),
         ("[[trigger.http]]", "[[trigger.redis]]", 9, "`redis`"),
+        ("[[trigger.http]]", "[variables]\nhue = {}\n[[trigger.http]]", 10, "`hue` must be"),
         ("release/guest.wasm", "release/gone.wasm", 22, "gone.wasm"),
         ("command = \"cargo", "command = 7 #", 33, "`command` is"),
     ] {
@@ -98,4 +101,31 @@ fn an_error_ends_the_command_with_exit_code_1() {
     assert_eq!(output.status.code(), Some(1));
     let errors = String::from_utf8(output.stderr).unwrap();
     assert!(errors.contains("\nError: can't read the manifest no/such/folder"), "{errors}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Lines of a good manifest, some of them left out, repeated or replaced.
+    #[test]
+    fn a_manifest_of_any_text_is_read_or_is_one_error_with_a_line(
+        lines in prop::collection::vec(prop_oneof![
+            6 => prop::sample::select(
+                include_str!("../guest/spin.toml").lines().map(str::to_owned).collect::<Vec<_>>()
+            ),
+            1 => "[\\[\\]a-z.]{0,20}",
+            1 => "(route|component|source|files|command) = .{0,30}",
+            1 => ".{0,40}",
+        ], 0..60),
+        whole in any::<bool>(),
+    ) {
+        let start = if whole { include_str!("../guest/spin.toml") } else { "" };
+        let text = format!("{start}\n{}", lines.join("\n"));
+        if let Err(error) = Manifest::parse("spin.toml".as_ref(), &text) {
+            let error = format!("{error:#}");
+            let line = error.strip_prefix("spin.toml:").and_then(|rest| rest.split(':').next());
+            let line: usize = line.and_then(|line| line.parse().ok()).expect(&error);
+            prop_assert!((1..=text.lines().count() + 1).contains(&line), "{}", error);
+        }
+    }
 }

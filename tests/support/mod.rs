@@ -112,6 +112,11 @@ impl Lines {
 pub fn copy(folder: &Path) -> TempDir {
     let copy = tempfile::tempdir().expect("a folder");
     copy_files(folder, copy.path(), &["spin.toml", "data"]);
+    let described = "components/home/openapi.json";
+    if folder.join(described).exists() {
+        std::fs::create_dir_all(copy.path().join("components/home")).expect("a folder");
+        std::fs::copy(folder.join(described), copy.path().join(described)).expect("a copy");
+    }
     let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("target");
     std::os::unix::fs::symlink(target, copy.path().join("target")).expect("a link");
     copy

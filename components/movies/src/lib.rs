@@ -47,7 +47,7 @@ fn movies(movies: &Movies, call: &Call) -> Answer {
     }
     if ids.len() > MAX_MOVIES {
         return Err(Problem::BadRequest(format!(
-            "The query names {} movies; at most {MAX_MOVIES} can be asked for at once.",
+            "The query parameter `id` is given {} times; at most {MAX_MOVIES} movies can be chosen.",
             ids.len()
         )));
     }
