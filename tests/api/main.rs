@@ -22,7 +22,6 @@ mod todo_lists;
 mod todo_users;
 mod users;
 
-use std::env;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
@@ -48,12 +47,7 @@ fn loader() -> Loader {
 fn send(request: Request<Body>) -> Reply {
     static APP: LazyLock<App> = LazyLock::new(|| loader().load().expect("an application"));
     let (method, path) = (request.method().clone(), request.uri().to_string());
-    let reply = match env::var("APP_URL") {
-        Ok(url) => {
-            support::send_to(url.trim_start_matches("http://").trim_end_matches('/'), request)
-        }
-        Err(_) => support::send(&APP, request),
-    };
+    let reply = support::send_anywhere(&APP, request);
     check_conventions(&method, &path, &reply);
     reply
 }

@@ -12,7 +12,6 @@ mod routing;
 #[path = "../support/mod.rs"]
 mod support;
 
-use std::env;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
@@ -35,12 +34,7 @@ fn loader() -> Loader {
 
 fn send(request: Request<Body>) -> Reply {
     static APP: LazyLock<App> = LazyLock::new(|| loader().load().expect("an application"));
-    match env::var("APP_URL") {
-        Ok(url) => {
-            support::send_to(url.trim_start_matches("http://").trim_end_matches('/'), request)
-        }
-        Err(_) => support::send(&APP, request),
-    }
+    support::send_anywhere(&APP, request)
 }
 
 /// A path that asks the guest for an action.

@@ -78,6 +78,15 @@ pub fn send(app: &App, request: Request<Body>) -> Reply {
     })
 }
 
+/// Sends a request to the server of `APP_URL`, if that is set, and else to
+/// `app`.
+pub fn send_anywhere(app: &LazyLock<App>, request: Request<Body>) -> Reply {
+    match std::env::var("APP_URL") {
+        Ok(url) => send_to(url.trim_start_matches("http://").trim_end_matches('/'), request),
+        Err(_) => send(app, request),
+    }
+}
+
 /// Sends a request to the server at `address`, over a connection of its own.
 pub fn send_to(address: &str, request: Request<Body>) -> Reply {
     RUNTIME.block_on(async {
