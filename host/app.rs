@@ -108,7 +108,8 @@ impl Loader {
     /// Reads the manifest, copies the files and compiles the components.
     ///
     /// # Errors
-    /// One that says what is wrong, and in which line of the manifest.
+    /// One that says what is wrong, and in which line of the manifest if it is
+    /// there.
     pub fn load(self) -> Result<App> {
         let manifest = Manifest::read(&self.manifest)?;
         for id in self.stand_ins.keys() {

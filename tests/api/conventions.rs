@@ -7,17 +7,6 @@ use crate::support::request;
 use crate::{expect_problem, get, get_problem, send};
 
 #[test]
-fn head_answers_like_get_without_the_body() {
-    for path in ROUTES.iter().map(|(_, path)| *path).chain(["/", "/nope", "/users/nobody"]) {
-        let (head, get) = (send(request(Method::HEAD, path)), get(path));
-        assert_eq!(head.status, get.status, "{path}");
-        for name in ["content-type", "content-length"] {
-            assert_eq!(head.header(name), get.header(name), "{path}: {name}");
-        }
-    }
-}
-
-#[test]
 fn another_method_is_not_allowed_on_a_known_path() {
     for path in ROUTES.iter().map(|(_, path)| *path).chain(["/"]) {
         for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {

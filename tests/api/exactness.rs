@@ -67,8 +67,10 @@ fn a_problem_is_sent_whatever_the_client_has() {
 }
 
 #[test]
-fn head_has_the_headers_of_get() {
-    for path in paths().chain(["/nope", "/movies/no-such-movie", "/movies/top?limit=x"]) {
+fn head_has_the_status_and_the_headers_of_get_and_no_body() {
+    for path in
+        paths().chain(["/nope", "/users/nobody", "/movies/no-such-movie", "/movies/top?limit=x"])
+    {
         let (mut head, mut get) = (send(request(Method::HEAD, path)), get(path));
         for headers in [&mut head.headers, &mut get.headers] {
             headers.remove("date");
