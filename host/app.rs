@@ -1,7 +1,8 @@
 //! An application that was loaded: from a request to a response.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::iter::repeat_n;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, Weak};
 
@@ -16,17 +17,17 @@ use serde_json::json;
 use wasmtime_wasi_http::Error;
 use wasmtime_wasi_http::handler::ProxyHandler;
 
-use crate::instance::{Limits, Runtime, Template};
+use crate::instance::{Instances, Limits, Runtime, Template};
 use crate::log::Log;
 use crate::manifest::Manifest;
 use crate::router::{Match, Route, Router};
-use crate::{Body, empty, files, full, headers, variables};
+use crate::{Body, empty, files, full, headers, shard, variables};
 
 /// Where a request of a sibling comes from, as Spin puts it.
-const CHAINED_CLIENT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+const CHAINED_CLIENT: HeaderValue = HeaderValue::from_static("0.0.0.0:0");
 
 /// Where a request in this process comes from.
-const LOCAL_CLIENT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+const LOCAL_CLIENT: HeaderValue = HeaderValue::from_static("127.0.0.1:0");
 
 /// What answers in the place of a component.
 pub type StandIn = Arc<dyn Fn(Request<Body>) -> BoxFuture<'static, Response<Body>> + Send + Sync>;
@@ -40,6 +41,8 @@ pub struct App(Arc<Inner>);
 pub(crate) struct Inner {
     manifest: Manifest,
     router: Router,
+    /// The route of chained calls.
+    everything: Route,
     components: BTreeMap<String, Component>,
     /// Where a server serves it, which requests to itself name as their host.
     address: OnceLock<SocketAddr>,
@@ -47,7 +50,8 @@ pub(crate) struct Inner {
 }
 
 enum Component {
-    Wasm(ProxyHandler<Template>),
+    /// A handler for each shard.
+    Wasm(Vec<ProxyHandler<Instances>>),
     StandIn(StandIn),
 }
 
@@ -126,15 +130,20 @@ impl Loader {
         let components = ids.into_iter().map(|id| {
             let component = match self.stand_ins.get(id) {
                 Some(stand_in) => Component::StandIn(stand_in.clone()),
-                None => Component::Wasm(ProxyHandler::new(
-                    self.template(&manifest, id, &variables, &runtime, &app)?,
-                )),
+                None => {
+                    let template = self.template(&manifest, id, &variables, &runtime, &app)?;
+                    let templates = repeat_n(Arc::new(template), shard::count());
+                    Component::Wasm(
+                        templates.map(|template| ProxyHandler::new(Instances(template))).collect(),
+                    )
+                }
             };
             Ok((id.clone(), component))
         });
         let inner = Arc::new(Inner {
             components: components.collect::<Result<_>>()?,
             router: Router::new(&manifest.triggers)?,
+            everything: Route::new("/...", ""),
             manifest,
             address: OnceLock::new(),
             log: self.log,
@@ -214,7 +223,11 @@ impl App {
     }
 
     /// Answers a request that came from `client`.
-    pub(crate) async fn serve(&self, request: Request<Body>, client: SocketAddr) -> Response<Body> {
+    pub(crate) async fn serve(
+        &self,
+        request: Request<Body>,
+        client: HeaderValue,
+    ) -> Response<Body> {
         self.0.serve(request, client).await
     }
 
@@ -225,20 +238,20 @@ impl App {
 }
 
 impl Inner {
-    async fn serve(&self, mut request: Request<Body>, client: SocketAddr) -> Response<Body> {
+    async fn serve(&self, mut request: Request<Body>, client: HeaderValue) -> Response<Body> {
         headers::strip(&mut request);
-        let path = request.uri().path().to_owned();
+        let path = request.uri().path();
         if let Some(name) = path.strip_prefix("/.well-known/spin/") {
             return self.well_known(name);
         }
-        let Some(found) = self.router.find(&path) else {
+        let Some(found) = self.router.find(path) else {
             return status(StatusCode::NOT_FOUND);
         };
         if headers::make_absolute(&mut request).is_err() {
             return status(StatusCode::BAD_REQUEST);
         }
-        let component = &self.components[found.component];
-        self.run(component, request, &found, client).await
+        let id = &found.route.component;
+        self.run(id, &self.components[id], request, found, client).await
     }
 
     /// Answers the request of a component to its sibling `id`.
@@ -253,38 +266,38 @@ impl Inner {
         let component = self.components.get(id).ok_or(Error::InternalError(None))?;
         request.headers_mut().remove(HOST);
         headers::make_absolute(&mut request).map_err(|_| Error::HttpRequestUriInvalid)?;
-        let path = request.uri().path().to_owned();
-        let found = Match::of_component(id, &path);
-        Ok(self.run(component, request, &found, CHAINED_CLIENT).await)
+        let found = Match::of_component(&self.everything, request.uri().path());
+        Ok(self.run(id, component, request, found, CHAINED_CLIENT).await)
     }
 
     /// Answers the request of a component to its own application.
     pub(crate) async fn call_self(&self, mut request: Request<Body>) -> Response<Body> {
-        let address = self.address.get().copied().unwrap_or(LOCAL_CLIENT);
         let path = request.uri().path_and_query().cloned();
         *request.uri_mut() = path.map_or_else(Uri::default, Uri::from);
-        if let Ok(host) = HeaderValue::from_str(&address.to_string()) {
-            request.headers_mut().insert(HOST, host);
-        }
+        let address = self.address.get().map_or(LOCAL_CLIENT, |address| headers::client(*address));
+        request.headers_mut().insert(HOST, address);
         self.serve(request, LOCAL_CLIENT).await
     }
 
     async fn run(
         &self,
+        id: &str,
         component: &Component,
         mut request: Request<Body>,
-        found: &Match<'_>,
-        client: SocketAddr,
+        found: Match<'_>,
+        client: HeaderValue,
     ) -> Response<Body> {
         let run = async {
             headers::add(&mut request, found, client)?;
             match component {
-                Component::Wasm(handler) => Ok(handler.handle((), request).await?),
+                Component::Wasm(handlers) => {
+                    Ok(handlers[shard::current()].handle((), request).await?)
+                }
                 Component::StandIn(stand_in) => Ok(stand_in(request).await),
             }
         };
         run.await.unwrap_or_else(|error: anyhow::Error| {
-            self.log.write(found.component, &format!("no response: {error:#}"));
+            self.log.write(id, &format!("no response: {error:#}"));
             status(StatusCode::INTERNAL_SERVER_ERROR)
         })
     }

@@ -44,31 +44,52 @@ pub fn make_absolute<B>(request: &mut Request<B>) -> Result<()> {
     Ok(())
 }
 
+/// What components are told of a client.
+pub fn client(address: SocketAddr) -> HeaderValue {
+    text(address.to_string())
+}
+
+/// What components are told of the route `raw`, which is `based` with a leading
+/// slash and without a trailing one.
+pub fn route(raw: &str, based: &str) -> [(HeaderName, HeaderValue); 4] {
+    let prefix = raw.strip_suffix("/...").unwrap_or(raw);
+    [
+        (HeaderName::from_static("spin-matched-route"), text(based.to_owned())),
+        (HeaderName::from_static("spin-base-path"), HeaderValue::from_static("/")),
+        (HeaderName::from_static("spin-raw-component-route"), text(raw.to_owned())),
+        (HeaderName::from_static("spin-component-route"), text(prefix.to_owned())),
+    ]
+}
+
+/// Routes and addresses are text that a header can hold; what is not is left out.
+fn text(text: String) -> HeaderValue {
+    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""))
+}
+
 /// Adds what Spin tells a component of its request.
 ///
 /// Added after what the client sent, so that of a header that the client
 /// spoofed, the last value is the true one.
-pub fn add<B>(request: &mut Request<B>, found: &Match<'_>, client: SocketAddr) -> Result<()> {
+///
+/// # Errors
+/// If a part of the path can't stand in a header.
+pub fn add<B>(request: &mut Request<B>, found: Match<'_>, client: HeaderValue) -> Result<()> {
     let uri = request.uri();
     let host = request.headers().get(HOST);
     let host = host.map_or("localhost", |host| host.to_str().unwrap_or("localhost"));
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
-    let full_url = format!("http://{host}{path}");
+    let full_url = ["http://", host, path].concat();
     let headers = request.headers_mut();
-    let mut add = |name: &'static str, value: &str| -> Result<()> {
-        headers.append(name, HeaderValue::from_str(value)?);
-        Ok(())
-    };
-    add("spin-path-info", &found.path_info)?;
-    add("spin-full-url", &full_url)?;
-    add("spin-matched-route", found.based_route)?;
-    add("spin-base-path", "/")?;
-    add("spin-raw-component-route", found.raw_route)?;
-    add("spin-component-route", found.raw_route_or_prefix())?;
-    add("spin-client-addr", &client.to_string())?;
-    for (name, value) in &found.parameters {
+    headers.reserve(8);
+    headers.append("spin-path-info", HeaderValue::try_from(found.path_info)?);
+    headers.append("spin-full-url", HeaderValue::try_from(full_url)?);
+    for (name, value) in &found.route.headers {
+        headers.append(name, value.clone());
+    }
+    headers.append("spin-client-addr", client);
+    for (name, value) in found.parameters {
         let name = format!("spin-path-match-{}", name.to_ascii_lowercase().replace('_', "-"));
-        headers.append(HeaderName::try_from(name)?, HeaderValue::from_str(value)?);
+        headers.append(HeaderName::try_from(name)?, HeaderValue::try_from(value)?);
     }
     Ok(())
 }
@@ -76,20 +97,17 @@ pub fn add<B>(request: &mut Request<B>, found: &Match<'_>, client: SocketAddr) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::router::Route;
 
     #[test]
     fn a_component_is_told_its_route_path_and_client() {
         let mut request = Request::get("http://h.example/x/7/a?q").body(()).unwrap();
         request.headers_mut().insert(HOST, HeaderValue::from_static("h.example"));
         request.headers_mut().insert("spin-path-info", HeaderValue::from_static("spoofed"));
-        let found = Match {
-            raw_route: "/x/:id/...",
-            based_route: "/x/:id/...",
-            component: "x",
-            path_info: "/a".into(),
-            parameters: vec![("id".into(), "7".into())],
-        };
-        add(&mut request, &found, "127.0.0.1:9".parse().unwrap()).unwrap();
+        let route = Route::new("/x/:id/...", "x");
+        let parameters = vec![("id".into(), "7".into())];
+        let found = Match { route: &route, path_info: "/a".into(), parameters };
+        add(&mut request, found, client("127.0.0.1:9".parse().unwrap())).unwrap();
         let last = |name: &str| request.headers().get_all(name).iter().next_back().unwrap().clone();
         assert_eq!(last("spin-path-info"), "/a");
         assert_eq!(last("spin-full-url"), "http://h.example/x/7/a?q");

@@ -229,14 +229,18 @@ impl Template {
     }
 }
 
-impl HandlerState for Template {
+/// The instances of a template on one shard.
+pub struct Instances(pub Arc<Template>);
+
+impl HandlerState for Instances {
     type StoreData = State;
     type WorkerExpiration = Pauses;
     type WorkerState = Worker;
 
     async fn instantiate(&self) -> wasmtime::Result<Instance<State, Pauses, Worker>> {
-        let mut store = self.store().map_err(wasmtime::Error::from_anyhow)?;
-        let proxy = self.pre.instantiate_async(&mut store).await?;
+        let template = &self.0;
+        let mut store = template.store().map_err(wasmtime::Error::from_anyhow)?;
+        let proxy = template.pre.instantiate_async(&mut store).await?;
         let paused = store.data().paused.clone();
         Ok(Instance {
             store,
@@ -244,9 +248,9 @@ impl HandlerState for Template {
             view: State::http,
             expiration: Pauses { end: Box::pin(tokio::time::sleep(MAX_IDLE)), paused },
             state: Worker {
-                id: self.id.clone(),
-                app: self.app.get().cloned().unwrap_or_default(),
-                log: self.log.clone(),
+                id: template.id.clone(),
+                app: template.app.get().cloned().unwrap_or_default(),
+                log: template.log.clone(),
             },
         })
     }

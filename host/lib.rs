@@ -17,7 +17,7 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`server`] | connections: from a socket to an [`App`] and back |
+//! | [`server`], `shard` | connections: from a socket to an [`App`] and back, on a thread for each core |
 //! | [`App`] | one request: to its component, on its route or as a chained call |
 //! | `router`, `headers` | which component, and what it is told of the request |
 //! | `instance` | running it: engine, limits, instances that are reused |
@@ -37,6 +37,7 @@ mod outbound;
 pub mod prepare;
 mod router;
 pub mod server;
+mod shard;
 mod toolchain;
 mod variables;
 

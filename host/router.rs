@@ -4,8 +4,10 @@
 use std::fmt;
 
 use anyhow::Result;
+use http::{HeaderName, HeaderValue};
 use routefinder::RouteSpec;
 
+use crate::headers;
 use crate::manifest::{self, Trigger};
 
 /// The public routes of an application.
@@ -20,17 +22,15 @@ pub struct Route {
     pub based: String,
     /// The id of the component that answers.
     pub component: String,
+    /// What the component is told of it.
+    pub headers: [(HeaderName, HeaderValue); 4],
 }
 
 /// A path that has a route.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub struct Match<'a> {
-    /// The route as the manifest has it.
-    pub raw_route: &'a str,
-    /// The route with a leading slash and without a trailing one.
-    pub based_route: &'a str,
-    /// The id of the component that answers.
-    pub component: &'a str,
+    /// The route.
+    pub route: &'a Route,
     /// What the trailing wildcard stands for, with its leading slash.
     pub path_info: String,
     /// What each `:name` stands for.
@@ -54,8 +54,7 @@ impl Router {
         }
         let mut router = routefinder::Router::new();
         for (raw, component) in routes {
-            let based = based(raw);
-            let route = Route { raw: raw.clone(), based, component: component.clone() };
+            let route = Route::new(raw, component);
             router.add(spec(&route.based)?, route).map_err(anyhow::Error::msg)?;
         }
         Ok(Self(router))
@@ -76,14 +75,7 @@ impl Router {
             }
         };
         let parameters = captures.iter().map(|(name, value)| (name.into(), value.into()));
-        let route = found.handler();
-        Some(Match {
-            raw_route: &route.raw,
-            based_route: &route.based,
-            component: &route.component,
-            path_info,
-            parameters: parameters.collect(),
-        })
+        Some(Match { route: found.handler(), path_info, parameters: parameters.collect() })
     }
 
     /// All routes.
@@ -103,21 +95,20 @@ impl fmt::Display for Route {
     }
 }
 
-impl<'a> Match<'a> {
-    /// The match of a request that names its component: a chained one.
-    pub fn of_component(component: &'a str, path: &str) -> Self {
-        Self {
-            raw_route: "/...",
-            based_route: "/...",
-            component,
-            path_info: path.to_owned(),
-            parameters: Vec::new(),
-        }
+impl Route {
+    /// The route `raw` of the manifest, to `component`.
+    pub fn new(raw: &str, component: &str) -> Self {
+        let based = based(raw);
+        let headers = headers::route(raw, &based);
+        Self { raw: raw.to_owned(), based, component: component.to_owned(), headers }
     }
+}
 
-    /// The route as the manifest has it, without its wildcard.
-    pub fn raw_route_or_prefix(&self) -> &'a str {
-        self.raw_route.strip_suffix("/...").unwrap_or(self.raw_route)
+impl<'a> Match<'a> {
+    /// The match of a request that names its component: a chained one, for
+    /// which `route` is the route of everything.
+    pub fn of_component(route: &'a Route, path: &str) -> Self {
+        Self { route, path_info: path.to_owned(), parameters: Vec::new() }
     }
 }
 
@@ -162,7 +153,7 @@ mod tests {
     }
 
     fn find<'a>(router: &'a Router, path: &str) -> Option<&'a str> {
-        router.find(path).map(|found| found.component)
+        router.find(path).map(|found| found.route.component.as_str())
     }
 
     #[test]

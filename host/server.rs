@@ -12,7 +12,8 @@ use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::App;
+use crate::shard::Shards;
+use crate::{App, headers};
 
 /// How long requests in flight may take to finish once the server is to stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -22,6 +23,7 @@ pub struct Server {
     app: App,
     listener: TcpListener,
     address: SocketAddr,
+    shards: Shards,
 }
 
 impl Server {
@@ -39,7 +41,7 @@ impl Server {
         })?;
         let address = listener.local_addr()?;
         app.set_address(address);
-        Ok(Self { app, listener, address })
+        Ok(Self { app, listener, address, shards: Shards::start()? })
     }
 
     /// Where the server listens.
@@ -47,8 +49,13 @@ impl Server {
         self.address
     }
 
+    /// What it serves.
+    pub fn app(&self) -> &App {
+        &self.app
+    }
+
     /// Serves until `stop` is ready, and then what is in flight.
-    pub async fn serve(self, stop: impl Future<Output = ()>) {
+    pub async fn serve(mut self, stop: impl Future<Output = ()>) {
         let connections = GracefulShutdown::new();
         let mut stop = std::pin::pin!(stop);
         loop {
@@ -65,28 +72,32 @@ impl Server {
             }
         }
         drop(self.listener);
+        drop(self.app);
         if tokio::time::timeout(GRACE, connections.shutdown()).await.is_err() {
             eprintln!("gave up on requests that were still in flight after {GRACE:?}");
         }
     }
 
-    fn connect(&self, stream: TcpStream, client: SocketAddr, connections: &GracefulShutdown) {
+    fn connect(&mut self, stream: TcpStream, client: SocketAddr, connections: &GracefulShutdown) {
         // Small answers must not wait for the acknowledgement of earlier ones.
         _ = stream.set_nodelay(true);
-        let app = self.app.clone();
+        let Ok(stream) = stream.into_std() else { return };
+        let (app, client) = (self.app.clone(), headers::client(client));
         let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
-            let app = app.clone();
+            let (app, client) = (app.clone(), client.clone());
             async move {
                 let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
                 Ok::<_, std::convert::Infallible>(app.serve(request, client).await)
             }
         });
-        let server = auto::Builder::new(TokioExecutor::new());
-        let connection = server.serve_connection(TokioIo::new(stream), service).into_owned();
-        let connection = connections.watch(connection);
-        tokio::spawn(async move {
+        let watcher = connections.watcher();
+        self.shards.next().spawn(async move {
+            // On the shard, since that is whose events it waits for.
+            let Ok(stream) = TcpStream::from_std(stream) else { return };
+            let server = auto::Builder::new(TokioExecutor::new());
+            let connection = server.serve_connection(TokioIo::new(stream), service);
             // A client that goes away is no concern of anybody else.
-            _ = connection.await;
+            _ = watcher.watch(connection).await;
         });
     }
 }

@@ -3,22 +3,24 @@
 
 #![no_main]
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use http::Method;
 use libfuzzer_sys::fuzz_target;
 use service_kit::{Call, Problem};
 
-// The first line is the URI, every other one a header.
+// The first line is the path with the query, every other one a header.
 fuzz_target!(|input: &[u8]| {
     let mut lines = input.split(|byte| *byte == b'\n');
-    let Ok(uri) = Uri::try_from(lines.next().unwrap_or_default()) else { return };
-    let headers: HeaderMap = lines
+    let Ok(target) = str::from_utf8(lines.next().unwrap_or_default()) else { return };
+    let headers: Vec<(Vec<u8>, Vec<u8>)> = lines
         .filter_map(|line| {
             let colon = line.iter().position(|byte| *byte == b':')?;
-            let name = HeaderName::from_bytes(&line[..colon]).ok()?;
-            Some((name, HeaderValue::from_bytes(&line[colon + 1..]).ok()?))
+            Some((line[..colon].to_vec(), line[colon + 1..].to_vec()))
         })
         .collect();
-    let mut call = Call::new(Method::GET, &uri, headers);
+    let mut call = Call::new(Method::GET, target, move |asked| {
+        let values = headers.iter().filter(|(name, _)| name == asked.as_bytes());
+        values.map(|(_, value)| value.clone()).collect()
+    });
     if let Err(problem) = call.decode() {
         assert!(problem.status().is_client_error());
         return;

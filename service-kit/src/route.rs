@@ -3,7 +3,6 @@
 use std::pin::Pin;
 
 use http::Method;
-use spin_sdk::http::Request;
 
 use crate::respond::{Response, options, respond};
 use crate::{Answer, Call, Problem};
@@ -29,11 +28,9 @@ pub fn get_async<'a>(handler: impl Future<Output = Answer> + 'a) -> Route<'a> {
     Route::Get(Box::pin(handler))
 }
 
-/// Answers `request` with the handler that `route` finds for it, or with the
+/// Answers `call` with the handler that `route` finds for it, or with the
 /// problem that it has.
-pub async fn serve(request: Request, route: impl FnOnce(&Call) -> Route<'_>) -> Response {
-    let (parts, _) = request.into_parts();
-    let mut call = Call::new(parts.method, &parts.uri, parts.headers);
+pub(crate) async fn answer(mut call: Call, route: fn(&Call) -> Route<'_>) -> Response {
     if let Err(problem) = call.decode() {
         return respond(&call, Err(problem));
     }

@@ -9,18 +9,14 @@ use std::pin::pin;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow, bail, ensure};
-use futures::future::{Either, select};
-use http::StatusCode;
-use http::header::CONTENT_TYPE;
-use http_body_util::BodyExt;
+use futures::future::{Either, LocalBoxFuture, select};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
-use spin_sdk::http::{EmptyBody, Response};
 use spin_sdk::variables;
+use spin_sdk::wasip3::http::types::Response;
 
 use crate::call::REQUEST_ID;
-use crate::{Call, Problem};
+use crate::{Call, Problem, wasi};
 
 /// The variable that says how long a sibling may take for its whole answer, in
 /// milliseconds.
@@ -50,17 +46,11 @@ impl Sibling {
         call: &Call,
         path: &str,
     ) -> Result<Option<T>, Problem> {
-        // Spin enforces no time-out on chained calls, not even one of the
-        // request's own options.
-        let deadline = deadline().await?;
-        let answer = pin!(self.ask(call, path));
-        match select(answer, pin!(spin_sdk::time::sleep(deadline))).await {
-            Either::Left((answer, _)) => answer,
-            Either::Right(_) => {
-                self.log(call, path, format_args!("no answer within {deadline:?}"));
-                Err(Problem::GatewayTimeout(self.0))
-            }
-        }
+        // Boxed, so that there is one copy of it and not one for each `T`.
+        let answer: LocalBoxFuture<_> = Box::pin(self.in_time(call, path));
+        let Some(content) = answer.await? else { return Ok(None) };
+        let value = serde_json::from_slice(&content);
+        value.map(Some).map_err(|error| self.nonsense(call, path, &error))
     }
 
     /// As [`Sibling::get`], for a resource that there must be: 404 is nonsense
@@ -73,73 +63,79 @@ impl Sibling {
         call: &Call,
         path: &str,
     ) -> Result<T, Problem> {
-        self.get(call, path).await?.ok_or_else(|| {
-            self.log(call, path, "nonsense: unexpected status 404");
-            Problem::BadGateway(self.0)
-        })
+        let value = self.get(call, path).await?;
+        value.ok_or_else(|| self.nonsense(call, path, &"unexpected status 404"))
     }
 
-    async fn ask<T: DeserializeOwned>(self, call: &Call, path: &str) -> Result<Option<T>, Problem> {
-        let unavailable = |cause: &dyn Display| {
-            self.log(call, path, format_args!("no answer: {cause}"));
-            Problem::Unavailable(self.0)
-        };
-        let request = http::Request::get(format!("http://{}.spin.internal{path}", self.0))
-            .header(REQUEST_ID, &call.request_id)
-            .body(EmptyBody::new())
-            .map_err(|error| Problem::Internal(error.into()))?;
-        let response = spin_sdk::http::send(request).await.map_err(|error| unavailable(&error))?;
-        if response.status().is_server_error() {
-            return Err(unavailable(&response.status()));
+    async fn in_time(self, call: &Call, path: &str) -> Result<Option<Vec<u8>>, Problem> {
+        // Spin enforces no time-out on chained calls, not even one of the
+        // request's own options.
+        let deadline = deadline().await?;
+        let end = pin!(spin_sdk::time::sleep(Duration::from_millis(deadline)));
+        match select(pin!(self.ask(call, path)), end).await {
+            Either::Left((answer, _)) => answer,
+            Either::Right(_) => {
+                self.log(call, path, &format_args!("no answer within {deadline} ms"));
+                Err(Problem::GatewayTimeout(self.0))
+            }
         }
-        read(response).await.map_err(|error| {
-            self.log(call, path, format_args!("nonsense: {error:#}"));
-            Problem::BadGateway(self.0)
-        })
     }
 
-    fn log(self, call: &Call, path: &str, what: impl Display) {
+    async fn ask(self, call: &Call, path: &str) -> Result<Option<Vec<u8>>, Problem> {
+        let authority = format!("{}.spin.internal", self.0);
+        let id = (REQUEST_ID.to_owned(), call.request_id.clone().into_bytes());
+        let response = wasi::get(&authority, path, &[id]).await;
+        let response = response.map_err(|error| self.unavailable(call, path, &error))?;
+        match response.get_status_code() {
+            200 => {}
+            404 => return Ok(None),
+            status @ 500.. => {
+                return Err(self.unavailable(call, path, &format_args!("status {status}")));
+            }
+            status => {
+                return Err(self.nonsense(call, path, &format_args!("unexpected status {status}")));
+            }
+        }
+        let content = read(response).await;
+        content.map(Some).map_err(|error| self.nonsense(call, path, &error))
+    }
+
+    fn unavailable(self, call: &Call, path: &str, cause: &dyn Display) -> Problem {
+        self.log(call, path, &format_args!("no answer: {cause}"));
+        Problem::Unavailable(self.0)
+    }
+
+    fn nonsense(self, call: &Call, path: &str, cause: &dyn Display) -> Problem {
+        self.log(call, path, &format_args!("nonsense: {cause}"));
+        Problem::BadGateway(self.0)
+    }
+
+    fn log(self, call: &Call, path: &str, what: &dyn Display) {
         call.log(format_args!("{} at {path}: {what}", self.0));
     }
 }
 
-async fn read<T: DeserializeOwned>(response: Response) -> anyhow::Result<Option<T>> {
-    match response.status() {
-        StatusCode::OK => {}
-        StatusCode::NOT_FOUND => return Ok(None),
-        status => bail!("unexpected status {status}"),
+async fn read(response: Response) -> Result<Vec<u8>, String> {
+    let content_type = response.get_headers().get("content-type").pop().unwrap_or_default();
+    let content_type = String::from_utf8_lossy(&content_type);
+    if content_type.split(';').next().unwrap_or_default().trim() != "application/json" {
+        return Err(format!("content-type `{content_type}` where JSON was expected"));
     }
-    let content_type = response.headers().get(CONTENT_TYPE);
-    let content_type = content_type.and_then(|value| value.to_str().ok()).unwrap_or_default();
-    ensure!(
-        content_type.split(';').next().unwrap_or_default().trim() == "application/json",
-        "content-type {content_type:?} where JSON was expected"
-    );
-    let (mut body, mut content) = (response.into_body(), Vec::new());
-    while let Some(frame) = body.frame().await {
-        // Copied: a frame keeps the whole buffer that it was read into, however
-        // little came, so that a body that trickles in would fill the memory.
-        if let Ok(data) = frame.map_err(|error| anyhow!("{error}"))?.into_data() {
-            content.extend_from_slice(&data);
-        }
-        ensure!(content.len() <= MAX_BODY, "more than {MAX_BODY} bytes");
-    }
-    serde_json::from_slice(&content).context("another shape than expected").map(Some)
+    wasi::read(response, MAX_BODY).await
 }
 
-async fn deadline() -> Result<Duration, Problem> {
-    static KNOWN: OnceLock<Duration> = OnceLock::new();
+/// In milliseconds.
+async fn deadline() -> Result<u64, Problem> {
+    static KNOWN: OnceLock<u64> = OnceLock::new();
     if let Some(deadline) = KNOWN.get() {
         return Ok(*deadline);
     }
-    let read = async {
-        let value = variables::get(DEADLINE).await?;
-        let milliseconds = value.parse().with_context(|| format!("{value:?} is no number"))?;
-        anyhow::Ok(Duration::from_millis(milliseconds))
-    };
-    let deadline = read.await.with_context(|| format!("the variable {DEADLINE}"));
-    let deadline = deadline.map_err(Problem::Internal)?;
-    Ok(*KNOWN.get_or_init(|| deadline))
+    let failed =
+        |error: &dyn Display| Problem::Internal(format!("the variable {DEADLINE}: {error}"));
+    let value = variables::get(DEADLINE).await.map_err(|error| failed(&error))?;
+    let milliseconds =
+        value.parse().map_err(|_| failed(&format_args!("`{value}` is no number")))?;
+    Ok(*KNOWN.get_or_init(|| milliseconds))
 }
 
 /// `text` as one segment of a path.

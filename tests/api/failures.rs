@@ -248,7 +248,7 @@ fn a_deadline_that_is_no_number_is_an_internal_problem() {
     let path = "/users/dwight_schrute/suggested";
     expect_problem(&get_from(&app, path), 500, path);
     let log = lines.text();
-    assert!(log.contains("sibling_deadline_ms") && log.contains("\"soon\""), "{log}");
+    assert!(log.contains("sibling_deadline_ms") && log.contains("`soon`"), "{log}");
     assert_eq!(get_from(&app, "/users").status, 200);
 }
 

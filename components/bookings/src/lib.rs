@@ -11,19 +11,14 @@
 
 use std::collections::BTreeMap;
 
-use service_kit::{Answer, Bundle, Call, Problem, Reply, Response, Route, get, parse, serve};
-use spin_sdk::http::Request;
-use spin_sdk::http_service;
+use service_kit::{Answer, Bundle, Call, Problem, Reply, Route, get, parse, service};
 
 /// The ids of the movies that each user has booked, by date.
 type Bookings = BTreeMap<String, BTreeMap<String, Vec<String>>>;
 
 static BOOKINGS: Bundle<Bookings> = Bundle::new("/data/cinema/bookings.json", parse);
 
-#[http_service]
-async fn handle(request: Request) -> Response {
-    serve(request, route).await
-}
+service!(route);
 
 fn route(call: &Call) -> Route<'_> {
     match call.segments()[..] {

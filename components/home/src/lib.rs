@@ -20,16 +20,11 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::Value;
-use service_kit::{Answer, Bundle, Call, Reply, Response, Route, get, parse, serve};
-use spin_sdk::http::Request;
-use spin_sdk::http_service;
+use service_kit::{Answer, Bundle, Call, Reply, Route, get, parse, service};
 
 static API: Bundle<Value> = Bundle::new("/components/home/openapi.json", parse);
 
-#[http_service]
-async fn handle(request: Request) -> Response {
-    serve(request, route).await
-}
+service!(route);
 
 fn route(call: &Call) -> Route<'_> {
     match call.segments()[..] {
@@ -50,7 +45,7 @@ fn index(api: &Value, call: &Call) -> Answer {
 
 #[derive(Serialize)]
 struct Index<'a> {
-    uri: &'static str,
     /// The uri of each resource, by its name.
     subresource_uris: BTreeMap<&'a String, &'a Value>,
+    uri: &'static str,
 }

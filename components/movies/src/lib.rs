@@ -12,24 +12,20 @@
 //! ```
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use serde::Deserialize;
 use service_kit::sibling::segment;
 use service_kit::{
-    Answer, Bundle, Call, Fields, Parsed, Problem, Records, Reply, Response, Route, get, serve,
+    Answer, Bundle, Call, Fields, Parsed, Problem, Record, Records, Reply, Route, get, service,
 };
-use spin_sdk::http::Request;
-use spin_sdk::http_service;
 
 /// How many movies one request may ask for.
 const MAX_MOVIES: usize = 100;
 
 static MOVIES: Bundle<Movies> = Bundle::new("/data/cinema/movies.json", Movies::parse);
 
-#[http_service]
-async fn handle(request: Request) -> Response {
-    serve(request, route).await
-}
+service!(route);
 
 fn route(call: &Call) -> Route<'_> {
     match call.segments()[..] {
@@ -43,7 +39,7 @@ fn route(call: &Call) -> Route<'_> {
 fn movies(movies: &Movies, call: &Call) -> Answer {
     let ids = call.parameters("id")?;
     if ids.is_empty() {
-        return Reply::json(movies.records.whole());
+        return Reply::json(&movies.records);
     }
     if ids.len() > MAX_MOVIES {
         return Err(Problem::BadRequest(format!(
@@ -51,29 +47,31 @@ fn movies(movies: &Movies, call: &Call) -> Answer {
             ids.len()
         )));
     }
-    let known = ids.iter().filter_map(|id| Some((id, movies.records.get(id)?)));
-    Reply::json(&known.collect::<BTreeMap<_, _>>())
+    let mut chosen = BTreeMap::new();
+    chosen.extend(ids.iter().filter_map(|id| Some((id, movies.records.get(id)?))));
+    Reply::json(&chosen)
 }
 
 fn top_movies(movies: &Movies, call: &Call) -> Answer {
     let limit = call.number("limit", 1..=MAX_MOVIES as u64, 3)? as usize;
     let offset = call.number("offset", 0..=u64::MAX, 0)?;
     let offset = usize::try_from(offset).unwrap_or(usize::MAX);
-    let top = movies.ranking.iter().skip(offset).take(limit);
-    Reply::json(&top.filter_map(|id| movies.with_uri(id)).collect::<Vec<_>>())
+    let top = movies.ranking().iter().skip(offset).take(limit);
+    Reply::json(&top.map(|place| with_uri(&movies.records.all()[*place])).collect::<Vec<_>>())
 }
 
 fn movie(movies: &Movies, id: &str) -> Answer {
-    let movie = movies.with_uri(id).ok_or_else(|| {
+    let movie = movies.records.get(id).ok_or_else(|| {
         Problem::NotFound(format!("No movie has the id `{id}`. GET /movies lists them all."))
     })?;
-    Reply::json(&movie)
+    Reply::json(&with_uri(movie))
 }
 
-/// The movies, and their ids from the best rated to the worst.
+/// The movies, and once somebody has asked for them, their places from the best
+/// rated to the worst.
 struct Movies {
     records: Records<Movie>,
-    ranking: Vec<String>,
+    ranking: OnceLock<Vec<usize>>,
 }
 
 /// What this service understands of a movie.
@@ -104,26 +102,34 @@ impl TryFrom<f64> for Rating {
 }
 
 impl Movies {
-    fn parse(text: &str) -> Parsed<Self> {
+    fn parse(text: &'static str) -> Parsed<Self> {
         let records = Records::<Movie>::parse(text)?;
-        if let Some((key, movie)) = records.known().iter().find(|(key, movie)| **key != movie.id) {
-            let message = format!("the movie at the key `{key}` has the id `{}`", movie.id);
+        if let Some(movie) = records.all().iter().find(|movie| movie.key != movie.known.id) {
+            let (key, id) = (&movie.key, &movie.known.id);
+            let message = format!("the movie at the key `{key}` has the id `{id}`");
             return Err(serde::de::Error::custom(message));
         }
-        let mut ranked: Vec<_> = records.known().iter().collect();
-        ranked.sort_by(|(a_id, a), (b_id, b)| {
-            let by_rating = b.rating.0.total_cmp(&a.rating.0);
-            by_rating.then_with(|| (&a.title, a_id).cmp(&(&b.title, b_id)))
-        });
-        let ranking = ranked.into_iter().map(|(id, _)| id.clone()).collect();
-        Ok(Self { records, ranking })
+        Ok(Self { records, ranking: OnceLock::new() })
     }
 
-    fn with_uri(&self, id: &str) -> Option<Fields> {
-        let mut movie = self.records.get(id)?.clone();
-        movie.insert("uri".into(), format!("/movies/{}", segment(id)).into());
-        Some(movie)
+    fn ranking(&self) -> &[usize] {
+        self.ranking.get_or_init(|| {
+            let movies = self.records.all();
+            let mut ranking = Vec::from_iter(0..movies.len());
+            ranking.sort_unstable_by(|a, b| {
+                let (a, b) = (&movies[*a], &movies[*b]);
+                let by_rating = b.known.rating.0.total_cmp(&a.known.rating.0);
+                by_rating.then_with(|| (&a.known.title, &a.key).cmp(&(&b.known.title, &b.key)))
+            });
+            ranking
+        })
     }
+}
+
+fn with_uri(movie: &Record<Movie>) -> Fields {
+    let mut fields = movie.fields().clone();
+    fields.insert("uri".into(), format!("/movies/{}", segment(&movie.key)).into());
+    fields
 }
 
 #[cfg(test)]
@@ -141,7 +147,9 @@ mod tests {
             }"#,
         )
         .unwrap();
-        assert_eq!(movies.ranking, ["d", "b", "a", "c"]);
+        let ranking =
+            movies.ranking().iter().map(|place| movies.records.all()[*place].key.as_str());
+        assert_eq!(ranking.collect::<Vec<_>>(), ["d", "b", "a", "c"]);
     }
 
     #[test]
@@ -149,7 +157,7 @@ mod tests {
         for rating in ["0.9", "10.1", "-3"] {
             let record =
                 format!(r#"{{"id": "", "title": "", "director": "", "rating": {rating}}}"#);
-            assert!(Movies::parse(&format!(r#"{{"a": {record}}}"#)).is_err(), "{rating}");
+            assert!(Movies::parse(format!(r#"{{"a": {record}}}"#).leak()).is_err(), "{rating}");
         }
     }
 }

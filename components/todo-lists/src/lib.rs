@@ -11,19 +11,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use service_kit::{Answer, Bundle, Call, Problem, Reply, Response, Route, get, parse, serve};
-use spin_sdk::http::Request;
-use spin_sdk::http_service;
+use service_kit::{Answer, Bundle, Call, Problem, Reply, Route, get, parse, service};
 
 /// The items of each list of each user.
 type Lists = BTreeMap<String, BTreeMap<String, Vec<String>>>;
 
 static LISTS: Bundle<Lists> = Bundle::new("/data/todo/lists.json", parse);
 
-#[http_service]
-async fn handle(request: Request) -> Response {
-    serve(request, route).await
-}
+service!(route);
 
 fn route(call: &Call) -> Route<'_> {
     match call.segments()[..] {

@@ -16,11 +16,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use service_kit::sibling::segment;
 use service_kit::{
-    Answer, Bundle, Call, Fields, Problem, Records, Reply, Response, Route, Sibling, get,
-    get_async, serve,
+    Answer, Bundle, Call, Problem, Record, Records, Reply, Route, Sibling, get, get_async, service,
 };
-use spin_sdk::http::Request;
-use spin_sdk::http_service;
 
 const LISTS: Sibling = Sibling("todo-lists");
 
@@ -30,15 +27,12 @@ GET /todo/users lists its users, GET /todo/users/<username>/lists what one of th
 
 static USERS: Bundle<Records<User>> = Bundle::new("/data/todo/users.json", Records::parse);
 
-#[http_service]
-async fn handle(request: Request) -> Response {
-    serve(request, route).await
-}
+service!(route);
 
 fn route(call: &Call) -> Route<'_> {
     match call.segments()[..] {
         ["todo"] => get(|| Ok(Reply::text(GREETING))),
-        ["todo", "users"] => get(|| Reply::json(USERS.get()?.whole())),
+        ["todo", "users"] => get(|| Reply::json(USERS.get()?)),
         ["todo", "users", username] => get(move || Reply::json(user(USERS.get()?, username)?)),
         ["todo", "users", username, "lists"] => get_async(async move {
             user(USERS.get()?, username)?;
@@ -48,7 +42,7 @@ fn route(call: &Call) -> Route<'_> {
     }
 }
 
-fn user<'a>(users: &'a Records<User>, username: &str) -> Result<&'a Fields, Problem> {
+fn user<'a>(users: &'a Records<User>, username: &str) -> Result<&'a Record<User>, Problem> {
     users.get(username).ok_or_else(|| {
         Problem::NotFound(format!(
             "No user is called `{username}`. GET /todo/users lists them all."

@@ -18,11 +18,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Number;
 use service_kit::sibling::{query, segment};
 use service_kit::{
-    Answer, Bundle, Call, Fields, Problem, Records, Reply, Response, Route, Sibling, get,
-    get_async, serve,
+    Answer, Bundle, Call, Problem, Record, Records, Reply, Route, Sibling, get, get_async, service,
 };
-use spin_sdk::http::Request;
-use spin_sdk::http_service;
 
 const BOOKINGS: Sibling = Sibling("bookings");
 const MOVIES: Sibling = Sibling("movies");
@@ -35,14 +32,11 @@ const SUGGESTIONS: usize = 3;
 
 static USERS: Bundle<Records<User>> = Bundle::new("/data/cinema/users.json", Records::parse);
 
-#[http_service]
-async fn handle(request: Request) -> Response {
-    serve(request, route).await
-}
+service!(route);
 
 fn route(call: &Call) -> Route<'_> {
     match call.segments()[..] {
-        ["users"] => get(|| Reply::json(USERS.get()?.whole())),
+        ["users"] => get(|| Reply::json(USERS.get()?)),
         ["users", username] => get(move || Reply::json(user(USERS.get()?, username)?)),
         ["users", username, "bookings"] => get_async(async move {
             user(USERS.get()?, username)?;
@@ -56,7 +50,7 @@ fn route(call: &Call) -> Route<'_> {
     }
 }
 
-fn user<'a>(users: &'a Records<User>, username: &str) -> Result<&'a Fields, Problem> {
+fn user<'a>(users: &'a Records<User>, username: &str) -> Result<&'a Record<User>, Problem> {
     users.get(username).ok_or_else(|| {
         Problem::NotFound(format!("No user is called `{username}`. GET /users lists them all."))
     })
@@ -89,11 +83,12 @@ fn describe<'a>(
     bookings: &'a Bookings,
     movies: &'a BTreeMap<String, Movie>,
 ) -> BTreeMap<&'a str, Vec<Described<'a>>> {
-    let dates = bookings.iter().map(|(date, ids)| {
+    let mut described = BTreeMap::new();
+    for (date, ids) in bookings {
         let booked = ids.iter().map(|id| Described::of(id, movies.get(id)));
-        (date.as_str(), booked.collect())
-    });
-    dates.collect()
+        described.insert(date.as_str(), booked.collect());
+    }
+    described
 }
 
 /// The first movies of `ranking` that are not among the `booked` ones.
@@ -115,7 +110,11 @@ async fn movies_of(call: &Call, ids: &BTreeSet<&str>) -> Result<BTreeMap<String,
         let path = format!("/movies?{}", query("id", ids.iter().copied()));
         MOVIES.get_found::<BTreeMap<_, _>>(call, &path).await
     });
-    Ok(try_join_all(pages).await?.into_iter().flatten().collect())
+    let mut movies = BTreeMap::new();
+    for mut page in try_join_all(pages).await? {
+        movies.append(&mut page);
+    }
+    Ok(movies)
 }
 
 /// One page of the movies, best first.
@@ -125,7 +124,9 @@ async fn top_movies(call: &Call, offset: usize) -> Result<Vec<Movie>, Problem> {
 }
 
 fn distinct(bookings: &Bookings) -> BTreeSet<&str> {
-    bookings.values().flatten().map(String::as_str).collect()
+    let mut ids = BTreeSet::new();
+    ids.extend(bookings.values().flatten().map(String::as_str));
+    ids
 }
 
 /// What this service understands of a user.
@@ -153,16 +154,16 @@ struct Movie {
 /// where it would be.
 #[derive(Serialize)]
 struct Described<'a> {
-    title: Option<&'a str>,
     rating: Option<&'a Number>,
+    title: Option<&'a str>,
     uri: String,
 }
 
 impl<'a> Described<'a> {
     fn of(id: &str, movie: Option<&'a Movie>) -> Self {
         Self {
-            title: movie.map(|movie| movie.title.as_str()),
             rating: movie.map(|movie| &movie.rating),
+            title: movie.map(|movie| movie.title.as_str()),
             uri: format!("/movies/{}", segment(id)),
         }
     }
