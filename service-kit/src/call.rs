@@ -1,7 +1,7 @@
 //! The request as handlers see it.
 
 use std::borrow::Cow;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::ops::RangeInclusive;
 use std::sync::LazyLock;
@@ -10,6 +10,7 @@ use http::Method;
 use percent_encoding::percent_decode_str;
 
 use crate::Problem;
+use crate::wasi::End;
 
 /// The longest path segment that is looked at, in bytes after decoding. No
 /// name in the data comes near it.
@@ -27,10 +28,14 @@ pub(crate) const REQUEST_ID: &str = "x-request-id";
 /// for: each of them is a call of the host.
 pub struct Call {
     pub(crate) method: Method,
-    pub(crate) path: String,
+    /// The path with the query.
+    pub(crate) target: String,
     pub(crate) request_id: String,
     segments: Vec<String>,
-    query: String,
+    /// Siblings that were asked and have not answered yet.
+    asked: RefCell<Vec<&'static str>>,
+    /// The end of the answer that came last.
+    end: RefCell<Option<End>>,
     header: Box<dyn Fn(&str) -> Vec<Vec<u8>>>,
 }
 
@@ -44,15 +49,15 @@ impl Call {
         target: &str,
         header: impl Fn(&str) -> Vec<Vec<u8>> + 'static,
     ) -> Self {
-        let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let given = header(REQUEST_ID).into_iter().next();
         let given = given.and_then(|id| String::from_utf8(id).ok()).filter(|id| is_request_id(id));
         Self {
             method,
-            path: path.to_owned(),
+            target: target.to_owned(),
             request_id: given.unwrap_or_else(new_request_id),
             segments: Vec::new(),
-            query: query.to_owned(),
+            asked: RefCell::default(),
+            end: RefCell::default(),
             header: Box::new(header),
         }
     }
@@ -64,11 +69,20 @@ impl Call {
     /// [`Problem::BadRequest`] for a segment that is not UTF-8 once decoded
     /// (RFC 3986, section 2.1), or is longer than 256 bytes.
     pub fn decode(&mut self) -> Result<(), Problem> {
-        self.segments = match self.path.trim_matches('/') {
+        self.segments = match self.path().trim_matches('/') {
             "" => Vec::new(),
             path => path.split('/').map(decode).collect::<Result<_, _>>()?,
         };
         Ok(())
+    }
+
+    /// The path as it was sent.
+    pub(crate) fn path(&self) -> &str {
+        self.target.split_once('?').map_or(&self.target, |(path, _)| path)
+    }
+
+    fn query(&self) -> &str {
+        self.target.split_once('?').map_or("", |(_, query)| query)
     }
 
     /// The path's segments, percent-decoded: `/users/a%2Fb` is `["users", "a/b"]`.
@@ -82,7 +96,7 @@ impl Call {
     /// [`Problem::BadRequest`] where one is not UTF-8 once decoded, or has the
     /// character that stands for what is not (U+FFFD).
     pub fn parameters(&self, name: &str) -> Result<Vec<Cow<'_, str>>, Problem> {
-        let pairs = form_urlencoded::parse(self.query.as_bytes());
+        let pairs = form_urlencoded::parse(self.query().as_bytes());
         let values: Vec<_> = pairs.filter(|(key, _)| key == name).map(|(_, value)| value).collect();
         if values.iter().any(|value| value.contains(char::REPLACEMENT_CHARACTER)) {
             return Err(Problem::BadRequest(format!(
@@ -163,9 +177,37 @@ impl Call {
         !(self.header)(name).is_empty()
     }
 
+    /// Notes that `sibling` was asked.
+    pub(crate) fn waits_for(&self, sibling: &'static str) {
+        self.asked.borrow_mut().push(sibling);
+    }
+
+    /// Notes that `sibling` has answered.
+    pub(crate) fn has_answer_of(&self, sibling: &'static str) {
+        let mut asked = self.asked.borrow_mut();
+        if let Some(place) = asked.iter().position(|asked| *asked == sibling) {
+            asked.swap_remove(place);
+        }
+    }
+
+    /// Keeps the end of a sibling's answer, instead of the one before it.
+    pub(crate) fn ends_with(&self, end: Option<End>) {
+        *self.end.borrow_mut() = end;
+    }
+
+    /// The end of the answer that came last, if it is still to come.
+    pub(crate) fn end(&self) -> Option<End> {
+        self.end.borrow_mut().take()
+    }
+
+    /// A sibling that has not answered yet.
+    pub(crate) fn waiting_for(&self) -> &'static str {
+        self.asked.borrow().first().copied().unwrap_or_default()
+    }
+
     /// Writes a line to the log that says which request it is about.
     pub(crate) fn log(&self, line: std::fmt::Arguments<'_>) {
-        eprintln!("[{}] {} {}: {line}", self.request_id, self.method, self.path);
+        eprintln!("[{}] {} {}: {line}", self.request_id, self.method, self.path());
     }
 }
 

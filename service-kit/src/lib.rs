@@ -22,6 +22,7 @@
 //! | [`route`] | from path to handler; what any path and method get without one |
 //! | [`reply`] | the successful answer: JSON for people, text or a page |
 //! | [`problem`] | every other answer: one variant of [`Problem`] a status |
+//! | `rendered` | successful answers, kept for whoever asks for the same again |
 //! | `respond` | from either to a response: validators, CORS and other headers |
 //! | [`bundle`] | the data file that is mounted beside a component |
 //! | [`sibling`] | calls to other services of the application |
@@ -30,6 +31,7 @@
 pub mod bundle;
 pub mod call;
 pub mod problem;
+mod rendered;
 pub mod reply;
 mod respond;
 pub mod route;

@@ -89,7 +89,7 @@ impl Problem {
         let status = self.status();
         let document = Document {
             detail: self.detail(),
-            instance: &call.path,
+            instance: call.path(),
             status: status.as_u16(),
             title: status.canonical_reason().unwrap_or_default(),
             r#type: self.r#type(),

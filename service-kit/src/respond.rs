@@ -1,11 +1,12 @@
 //! From an answer to the response: the headers that HTTP asks for.
 
-use std::hash::{DefaultHasher, Hasher};
+use std::rc::Rc;
 
 use http::StatusCode;
 
 use crate::call::REQUEST_ID;
-use crate::{Answer, Call, Problem, Reply};
+use crate::rendered::Rendered;
+use crate::{Call, Problem};
 
 /// The methods of every route: the whole application is read-only.
 pub(crate) const METHODS: &str = "GET, HEAD, OPTIONS";
@@ -42,13 +43,13 @@ impl Response {
     }
 }
 
-/// The response to `call`, of which `answer` is the content.
+/// The response to `call`, of which `rendered` is the content.
 ///
 /// To a HEAD request it has the whole body: the server in front, Spin or the
 /// local host, leaves it out and keeps its `content-length`.
-pub(crate) fn respond(call: &Call, answer: Answer) -> Response {
-    match answer {
-        Ok(reply) => success(call, reply),
+pub(crate) fn respond(call: &Call, rendered: Result<Rc<Rendered>, Problem>) -> Response {
+    match rendered {
+        Ok(rendered) => success(call, &rendered),
         Err(problem) => failure(call, problem),
     }
 }
@@ -67,17 +68,16 @@ pub(crate) fn options(call: &Call) -> Response {
         .with("access-control-max-age", "86400")
 }
 
-fn success(call: &Call, reply: Reply) -> Response {
-    let etag = etag(&reply);
-    let response = if call.has(&etag) {
+fn success(call: &Call, Rendered { reply, etag }: &Rendered) -> Response {
+    let response = if call.has(etag) {
         // Without a length: it would have to be that of the content
         // (RFC 9110, section 8.6).
         Response::new(call, StatusCode::NOT_MODIFIED)
     } else {
-        Response::new(call, StatusCode::OK).with_content(reply.content_type, reply.body)
+        Response::new(call, StatusCode::OK).with_content(reply.content_type, reply.body.clone())
     };
     // To be kept, and to be asked about: another file needs only a restart.
-    let response = response.with("etag", etag).with("cache-control", "no-cache");
+    let response = response.with("etag", etag.as_str()).with("cache-control", "no-cache");
     if reply.varies { response.with("vary", "accept") } else { response }
 }
 
@@ -88,13 +88,4 @@ fn failure(call: &Call, problem: Problem) -> Response {
         Problem::MethodNotAllowed => response.with("allow", METHODS),
         _ => response,
     }
-}
-
-/// A strong validator (RFC 9110, section 8.8.3): other content, other tag.
-fn etag(reply: &Reply) -> String {
-    // Of fixed keys, so that all instances agree.
-    let mut hasher = DefaultHasher::new();
-    hasher.write(reply.content_type.as_bytes());
-    hasher.write(&reply.body);
-    format!("\"{:016x}\"", hasher.finish())
 }

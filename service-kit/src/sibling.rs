@@ -13,13 +13,13 @@ use futures::future::{Either, LocalBoxFuture, select};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 use spin_sdk::variables;
-use spin_sdk::wasip3::http::types::Response;
 
 use crate::call::REQUEST_ID;
-use crate::{Call, Problem, wasi};
+use crate::wasi::{self, Answered, End};
+use crate::{Answer, Call, Problem};
 
-/// The variable that says how long a sibling may take for its whole answer, in
-/// milliseconds.
+/// The variable that says how long siblings may take for all of their answers to
+/// one request, in milliseconds.
 const DEADLINE: &str = "sibling_deadline_ms";
 
 /// The largest answer of a sibling that is read, in bytes.
@@ -38,16 +38,15 @@ impl Sibling {
     ///
     /// # Errors
     /// [`Problem::Unavailable`] if the sibling can't be reached or answers 5xx,
-    /// [`Problem::GatewayTimeout`] if its answer is not complete in time, and
-    /// [`Problem::BadGateway`] if it is anything but a `T` in JSON. The log
-    /// says more.
+    /// and [`Problem::BadGateway`] if its answer is anything but a `T` in JSON.
+    /// The log says more.
     pub async fn get<T: DeserializeOwned>(
         self,
         call: &Call,
         path: &str,
     ) -> Result<Option<T>, Problem> {
         // Boxed, so that there is one copy of it and not one for each `T`.
-        let answer: LocalBoxFuture<_> = Box::pin(self.in_time(call, path));
+        let answer: LocalBoxFuture<_> = Box::pin(self.ask(call, path));
         let Some(content) = answer.await? else { return Ok(None) };
         let value = serde_json::from_slice(&content);
         value.map(Some).map_err(|error| self.nonsense(call, path, &error))
@@ -67,26 +66,13 @@ impl Sibling {
         value.ok_or_else(|| self.nonsense(call, path, &"unexpected status 404"))
     }
 
-    async fn in_time(self, call: &Call, path: &str) -> Result<Option<Vec<u8>>, Problem> {
-        // Spin enforces no time-out on chained calls, not even one of the
-        // request's own options.
-        let deadline = deadline().await?;
-        let end = pin!(spin_sdk::time::sleep(Duration::from_millis(deadline)));
-        match select(pin!(self.ask(call, path)), end).await {
-            Either::Left((answer, _)) => answer,
-            Either::Right(_) => {
-                self.log(call, path, &format_args!("no answer within {deadline} ms"));
-                Err(Problem::GatewayTimeout(self.0))
-            }
-        }
-    }
-
     async fn ask(self, call: &Call, path: &str) -> Result<Option<Vec<u8>>, Problem> {
         let authority = format!("{}.spin.internal", self.0);
         let id = (REQUEST_ID.to_owned(), call.request_id.clone().into_bytes());
-        let response = wasi::get(&authority, path, &[id]).await;
-        let response = response.map_err(|error| self.unavailable(call, path, &error))?;
-        match response.get_status_code() {
+        call.waits_for(self.0);
+        let answered = wasi::get(&authority, path, &[id]).await;
+        let answered = answered.map_err(|error| self.unavailable(call, path, &error))?;
+        match answered.status {
             200 => {}
             404 => return Ok(None),
             status @ 500.. => {
@@ -96,8 +82,11 @@ impl Sibling {
                 return Err(self.nonsense(call, path, &format_args!("unexpected status {status}")));
             }
         }
-        let content = read(response).await;
-        content.map(Some).map_err(|error| self.nonsense(call, path, &error))
+        let read = read(answered).await;
+        call.has_answer_of(self.0);
+        let (content, end) = read.map_err(|error| self.nonsense(call, path, &error))?;
+        call.ends_with(end);
+        Ok(Some(content))
     }
 
     fn unavailable(self, call: &Call, path: &str, cause: &dyn Display) -> Problem {
@@ -115,13 +104,42 @@ impl Sibling {
     }
 }
 
-async fn read(response: Response) -> Result<Vec<u8>, String> {
-    let content_type = response.get_headers().get("content-type").pop().unwrap_or_default();
-    let content_type = String::from_utf8_lossy(&content_type);
+/// Awaits `handler`, for as long as siblings may take, all of them together.
+///
+/// Spin enforces no time-out on chained calls, not even one of the request's own
+/// options.
+///
+/// # Errors
+/// [`Problem::GatewayTimeout`] of the sibling that had not answered.
+pub(crate) async fn in_time(call: &Call, handler: impl Future<Output = Answer>) -> Answer {
+    let deadline = deadline().await?;
+    let too_late = pin!(spin_sdk::time::sleep(Duration::from_millis(deadline)));
+    let handler = async {
+        let answer = handler.await;
+        // On Spin, a response that is sent while a sibling is still busy goes out in
+        // two pieces, and its client waits for the delayed acknowledgement of the
+        // first. The sibling that answered last is the one that may be.
+        if let Some(end) = call.end() {
+            end.wait().await;
+        }
+        answer
+    };
+    match select(pin!(handler), too_late).await {
+        Either::Left((answer, _)) => answer,
+        Either::Right(_) => {
+            let sibling = call.waiting_for();
+            call.log(format_args!("{sibling}: no answer within {deadline} ms"));
+            Err(Problem::GatewayTimeout(sibling))
+        }
+    }
+}
+
+async fn read(answered: Answered) -> Result<(Vec<u8>, Option<End>), String> {
+    let content_type = &answered.content_type;
     if content_type.split(';').next().unwrap_or_default().trim() != "application/json" {
         return Err(format!("content-type `{content_type}` where JSON was expected"));
     }
-    wasi::read(response, MAX_BODY).await
+    answered.read(MAX_BODY).await
 }
 
 /// In milliseconds.

@@ -7,7 +7,7 @@
 
 use http::StatusCode;
 use spin_sdk::wasip3::http::client;
-use spin_sdk::wasip3::http::types::{ErrorCode, Fields, Request, Response, Scheme, Trailers};
+use spin_sdk::wasip3::http::types::{self, ErrorCode, Fields, Request, Response, Scheme};
 use spin_sdk::wasip3::{wit_future, wit_stream};
 use spin_sdk::wit_bindgen::{FutureReader, StreamReader, StreamResult, spawn};
 
@@ -65,11 +65,9 @@ fn send(response: respond::Response) -> Result<Response, ErrorCode> {
     Ok(sent)
 }
 
-type Ended = FutureReader<Result<Option<Trailers>, ErrorCode>>;
-
 /// A body with `content`, which goes out once the host reads it.
-fn body(content: Vec<u8>) -> (Option<StreamReader<u8>>, Ended) {
-    let (end, ended) = wit_future::new(|| Ok(None));
+fn body(content: Vec<u8>) -> (Option<StreamReader<u8>>, FutureReader<Trailers>) {
+    let (end, ended) = wit_future::new(no_trailers);
     if content.is_empty() {
         return (None, ended);
     }
@@ -81,6 +79,21 @@ fn body(content: Vec<u8>) -> (Option<StreamReader<u8>>, Ended) {
     (Some(contents), ended)
 }
 
+/// What follows a body, as WASI has it.
+type Trailers = Result<Option<types::Trailers>, ErrorCode>;
+
+fn no_trailers() -> Trailers {
+    Ok(None)
+}
+
+/// What another component answers.
+pub(crate) struct Answered {
+    pub(crate) status: u16,
+    pub(crate) content_type: String,
+    length: Option<usize>,
+    response: Response,
+}
+
 /// Sends a GET request for the path and query `target` to `authority`.
 ///
 /// # Errors
@@ -89,50 +102,77 @@ pub(crate) async fn get(
     authority: &str,
     target: &str,
     headers: &[(String, Vec<u8>)],
-) -> Result<Response, ErrorCode> {
+) -> Result<Answered, ErrorCode> {
     let headers = Fields::from_list(headers)
         .map_err(|error| ErrorCode::InternalError(Some(error.to_string())))?;
-    let (_, ended) = body(Vec::new());
+    let (end, ended) = wit_future::new(no_trailers);
     let (request, _) = Request::new(headers, None, ended, None);
     request
         .set_scheme(Some(&Scheme::Http))
         .and_then(|()| request.set_authority(Some(authority)))
         .and_then(|()| request.set_path_with_query(Some(target)))
         .map_err(|()| ErrorCode::HttpRequestUriInvalid)?;
-    client::send(request).await
+    let response = client::send(request).await;
+    // Not before: as long as nobody reads it, the end of the empty body would
+    // be one more thing to wait for.
+    drop(end);
+    let response = response?;
+    let headers = response.get_headers();
+    let header = |name| String::from_utf8(headers.get(name).pop()?).ok();
+    Ok(Answered {
+        status: response.get_status_code(),
+        content_type: header("content-type").unwrap_or_default(),
+        length: header("content-length").and_then(|length| length.parse().ok()),
+        response,
+    })
 }
 
 /// How much of a body is read at once whose length nobody tells, in bytes.
 const CHUNK: usize = 16 * 1024;
 
-/// The whole body of `response`, of at most `limit` bytes.
-///
-/// # Errors
-/// If it is longer, or breaks off.
-pub(crate) async fn read(response: Response, limit: usize) -> Result<Vec<u8>, String> {
-    let length = response.get_headers().get("content-length").pop();
-    let length: Option<usize> = length.and_then(|text| str::from_utf8(&text).ok()?.parse().ok());
-    let too_long = || format!("more than {limit} bytes");
-    if length.is_some_and(|length| length > limit) {
-        return Err(too_long());
-    }
-    let (_done, done) = wit_future::new(|| Ok(()));
-    let (mut contents, ended) = Response::consume_body(response, done);
-    let mut content = Vec::with_capacity(length.unwrap_or(CHUNK));
-    // Of a known length, the end need not be waited for.
-    while length != Some(content.len()) {
-        if content.len() == content.capacity() {
-            content.reserve(CHUNK);
-        }
-        let result;
-        (result, content) = contents.read(content).await;
-        if content.len() > limit {
+impl Answered {
+    /// The whole body, of at most `limit` bytes, and its end, if that is still to
+    /// come.
+    ///
+    /// # Errors
+    /// If it is longer, or breaks off.
+    pub(crate) async fn read(self, limit: usize) -> Result<(Vec<u8>, Option<End>), String> {
+        let Self { length, response, .. } = self;
+        let too_long = || format!("more than {limit} bytes");
+        if length.is_some_and(|length| length > limit) {
             return Err(too_long());
         }
-        if let StreamResult::Dropped = result {
-            ended.await.map_err(|error| error.to_string())?;
-            break;
+        let (_done, done) = wit_future::new(|| Ok(()));
+        let (mut contents, ended) = Response::consume_body(response, done);
+        let mut content = Vec::with_capacity(length.unwrap_or(CHUNK));
+        while length != Some(content.len()) {
+            if content.len() == content.capacity() {
+                content.reserve(CHUNK);
+            }
+            let result;
+            (result, content) = contents.read(content).await;
+            if content.len() > limit {
+                return Err(too_long());
+            }
+            if let StreamResult::Dropped = result {
+                ended.await.map_err(|error| error.to_string())?;
+                return Ok((content, None));
+            }
         }
+        Ok((content, Some(End { contents, ended })))
     }
-    Ok(content)
+}
+
+/// The end of a body of which all has come.
+pub(crate) struct End {
+    contents: StreamReader<u8>,
+    ended: FutureReader<Trailers>,
+}
+
+impl End {
+    /// Waits until nothing is left to be done for the body, on the other side too.
+    pub(crate) async fn wait(mut self) {
+        _ = self.contents.read(Vec::with_capacity(1)).await;
+        _ = self.ended.await;
+    }
 }

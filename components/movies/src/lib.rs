@@ -14,10 +14,10 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize, Serializer};
 use service_kit::sibling::segment;
 use service_kit::{
-    Answer, Bundle, Call, Fields, Parsed, Problem, Record, Records, Reply, Route, get, service,
+    Answer, Bundle, Call, Parsed, Problem, Record, Records, Reply, Route, get, service,
 };
 
 /// How many movies one request may ask for.
@@ -57,14 +57,14 @@ fn top_movies(movies: &Movies, call: &Call) -> Answer {
     let offset = call.number("offset", 0..=u64::MAX, 0)?;
     let offset = usize::try_from(offset).unwrap_or(usize::MAX);
     let top = movies.ranking().iter().skip(offset).take(limit);
-    Reply::json(&top.map(|place| with_uri(&movies.records.all()[*place])).collect::<Vec<_>>())
+    Reply::json(&top.map(|place| WithUri(&movies.records.all()[*place])).collect::<Vec<_>>())
 }
 
 fn movie(movies: &Movies, id: &str) -> Answer {
     let movie = movies.records.get(id).ok_or_else(|| {
         Problem::NotFound(format!("No movie has the id `{id}`. GET /movies lists them all."))
     })?;
-    Reply::json(&with_uri(movie))
+    Reply::json(&WithUri(movie))
 }
 
 /// The movies, and once somebody has asked for them, their places from the best
@@ -126,10 +126,18 @@ impl Movies {
     }
 }
 
-fn with_uri(movie: &Record<Movie>) -> Fields {
-    let mut fields = movie.fields().clone();
-    fields.insert("uri".into(), format!("/movies/{}", segment(&movie.key)).into());
-    fields
+/// A movie as it stands in the file, and its uri.
+struct WithUri<'a>(&'a Record<Movie>);
+
+impl Serialize for WithUri<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let uri = format!("/movies/{}", segment(&self.0.key)).into();
+        let mut fields = BTreeMap::new();
+        fields.extend(self.0.fields());
+        let name = "uri".to_owned();
+        fields.insert(&name, &uri);
+        fields.serialize(serializer)
+    }
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ fn route(call: &Call) -> Route<'_> {
         ["todo"] => get(|| Ok(Reply::text(GREETING))),
         ["todo", "users"] => get(|| Reply::json(USERS.get()?)),
         ["todo", "users", username] => get(move || Reply::json(user(USERS.get()?, username)?)),
-        ["todo", "users", username, "lists"] => get_async(async move {
+        ["todo", "users", username, "lists"] => get_async(call, async move {
             user(USERS.get()?, username)?;
             lists_of(call, username).await
         }),

@@ -38,11 +38,11 @@ fn route(call: &Call) -> Route<'_> {
     match call.segments()[..] {
         ["users"] => get(|| Reply::json(USERS.get()?)),
         ["users", username] => get(move || Reply::json(user(USERS.get()?, username)?)),
-        ["users", username, "bookings"] => get_async(async move {
+        ["users", username, "bookings"] => get_async(call, async move {
             user(USERS.get()?, username)?;
             bookings_of(call, username).await
         }),
-        ["users", username, "suggested"] => get_async(async move {
+        ["users", username, "suggested"] => get_async(call, async move {
             user(USERS.get()?, username)?;
             suggestions_for(call, username).await
         }),
