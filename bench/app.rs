@@ -56,8 +56,8 @@ fn parts(criterion: &mut Criterion) {
     });
     group.bench_function("an instance, and its first request", |bencher| {
         let load = || loader().load().expect("an application");
-        let first = |app: App| runtime.block_on(answer(&app, get(MOVIE)));
-        bencher.iter_batched(load, first, BatchSize::PerIteration);
+        let first = |app: &mut App| runtime.block_on(answer(app, get(MOVIE)));
+        bencher.iter_batched_ref(load, first, BatchSize::PerIteration);
     });
 
     let app = loader().replace("movies", |_| async { json("{}") });

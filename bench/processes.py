@@ -54,7 +54,7 @@ class Running:
         """What they and the processes that they started have resident, in
         bytes; what some of them share counts for each."""
         groups = {str(process.pid) for process in self.processes}
-        listed = subprocess.check_output(["ps", "-A", "-o", "pgid=,rss="], text=True)
+        listed = subprocess.check_output(["ps", "-A", "-o", "pgid=", "-o", "rss="], text=True)
         rows = (line.split() for line in listed.splitlines())
         return sum(int(kilobytes) * 1024 for group, kilobytes in rows if group in groups)
 

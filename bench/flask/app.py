@@ -8,7 +8,7 @@ the answer to a CORS preflight are left out. What differs comes from WSGI and
 werkzeug: an encoded slash parts two segments, and a query that is not UTF-8 is
 no error.
 
-    pip install -r requirements.txt
+    pip install -r bench/flask/requirements.txt
     export DATA=$PWD/data/cinema MOVIES=http://127.0.0.1:4001 BOOKINGS=http://127.0.0.1:4002
     serve() {
         gunicorn --chdir bench/flask --workers 2 --worker-class gthread --threads 8 \

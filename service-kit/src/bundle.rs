@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::sync::OnceLock;
 
+use serde::ser::Error;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -73,7 +74,7 @@ pub struct Record<T> {
     /// What its service understands of it.
     pub known: T,
     text: &'static RawValue,
-    fields: OnceLock<Fields>,
+    fields: OnceLock<Result<Fields, String>>,
 }
 
 impl<T: Deserialize<'static>> Records<T> {
@@ -121,9 +122,13 @@ impl<T> Records<T> {
 impl<T> Record<T> {
     /// The record as it stands in the file, read when it is first asked for:
     /// most of many are not, before the instance ends.
-    pub fn fields(&self) -> &Fields {
-        // It was read before, so there is no error to tell of.
-        self.fields.get_or_init(|| serde_json::from_str(self.text.get()).unwrap_or_default())
+    ///
+    /// # Errors
+    /// What is wrong with a field that nobody names: those were only skipped.
+    pub fn fields(&self) -> Result<&Fields, &String> {
+        let read = || serde_json::from_str(self.text.get());
+        let read = || read().map_err(|error| format!("the record `{}`: {error}", self.key));
+        self.fields.get_or_init(read).as_ref()
     }
 }
 
@@ -135,7 +140,7 @@ impl<T> Serialize for Records<T> {
 
 impl<T> Serialize for Record<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.fields().serialize(serializer)
+        self.fields().map_err(S::Error::custom)?.serialize(serializer)
     }
 }
 
@@ -152,7 +157,7 @@ mod tests {
     #[test]
     fn a_field_that_no_type_names_passes_through() {
         let records = Records::<Film>::parse(r#"{"a": {"title": "A", "year": 2015}}"#).unwrap();
-        assert_eq!(records.get("a").unwrap().fields()["year"], 2015);
+        assert_eq!(records.get("a").unwrap().fields().unwrap()["year"], 2015);
     }
 
     #[test]

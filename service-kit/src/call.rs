@@ -178,30 +178,34 @@ impl Call {
     }
 
     /// Notes that `sibling` was asked.
-    pub(crate) fn waits_for(&self, sibling: &'static str) {
+    pub(crate) fn note_asked(&self, sibling: &'static str) {
         self.asked.borrow_mut().push(sibling);
     }
 
     /// Notes that `sibling` has answered.
-    pub(crate) fn has_answer_of(&self, sibling: &'static str) {
+    pub(crate) fn note_answered(&self, sibling: &'static str) {
         let mut asked = self.asked.borrow_mut();
         if let Some(place) = asked.iter().position(|asked| *asked == sibling) {
-            asked.swap_remove(place);
+            asked.remove(place);
         }
     }
 
-    /// Keeps the end of a sibling's answer, instead of the one before it.
-    pub(crate) fn ends_with(&self, end: Option<End>) {
-        *self.end.borrow_mut() = end;
+    /// Keeps the end of a sibling's answer, if it is still to come, instead of
+    /// the one before it.
+    pub(crate) fn keep_end(&self, end: Option<End>) {
+        if end.is_some() {
+            *self.end.borrow_mut() = end;
+        }
     }
 
     /// The end of the answer that came last, if it is still to come.
-    pub(crate) fn end(&self) -> Option<End> {
+    pub(crate) fn take_end(&self) -> Option<End> {
         self.end.borrow_mut().take()
     }
 
-    /// A sibling that has not answered yet.
-    pub(crate) fn waiting_for(&self) -> &'static str {
+    /// The sibling that was asked first of those that have not answered; a handler
+    /// that is not done waits for one.
+    pub(crate) fn first_open(&self) -> &'static str {
         self.asked.borrow().first().copied().unwrap_or_default()
     }
 

@@ -44,8 +44,8 @@ pub(crate) fn once(call: &Call, handler: impl FnOnce() -> Answer) -> Result<Rc<R
     }
     let rendered = Rendered::new(handler()?);
     KNOWN.with_borrow_mut(|known| {
-        let is_small = known.len() < MAX_ANSWERS && rendered.reply.body.len() <= MAX_SIZE;
-        if is_small && !rendered.reply.varies {
+        let Reply { body, varies, .. } = &rendered.reply;
+        if known.len() < MAX_ANSWERS && body.len() <= MAX_SIZE && !varies {
             known.push((call.target.clone(), rendered.clone()));
         }
     });

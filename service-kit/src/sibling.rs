@@ -45,9 +45,12 @@ impl Sibling {
         call: &Call,
         path: &str,
     ) -> Result<Option<T>, Problem> {
+        call.note_asked(self.0);
         // Boxed, so that there is one copy of it and not one for each `T`.
         let answer: LocalBoxFuture<_> = Box::pin(self.ask(call, path));
-        let Some(content) = answer.await? else { return Ok(None) };
+        let content = answer.await;
+        call.note_answered(self.0);
+        let Some(content) = content? else { return Ok(None) };
         let value = serde_json::from_slice(&content);
         value.map(Some).map_err(|error| self.nonsense(call, path, &error))
     }
@@ -69,7 +72,6 @@ impl Sibling {
     async fn ask(self, call: &Call, path: &str) -> Result<Option<Vec<u8>>, Problem> {
         let authority = format!("{}.spin.internal", self.0);
         let id = (REQUEST_ID.to_owned(), call.request_id.clone().into_bytes());
-        call.waits_for(self.0);
         let answered = wasi::get(&authority, path, &[id]).await;
         let answered = answered.map_err(|error| self.unavailable(call, path, &error))?;
         match answered.status {
@@ -83,9 +85,8 @@ impl Sibling {
             }
         }
         let read = read(answered).await;
-        call.has_answer_of(self.0);
         let (content, end) = read.map_err(|error| self.nonsense(call, path, &error))?;
-        call.ends_with(end);
+        call.keep_end(end);
         Ok(Some(content))
     }
 
@@ -104,6 +105,14 @@ impl Sibling {
     }
 }
 
+async fn read(answered: Answered) -> Result<(Vec<u8>, Option<End>), String> {
+    let content_type = &answered.content_type;
+    if content_type.split(';').next().unwrap_or_default().trim() != "application/json" {
+        return Err(format!("content-type `{content_type}` where JSON was expected"));
+    }
+    answered.read(MAX_BODY).await
+}
+
 /// Awaits `handler`, for as long as siblings may take, all of them together.
 ///
 /// Spin enforces no time-out on chained calls, not even one of the request's own
@@ -114,32 +123,22 @@ impl Sibling {
 pub(crate) async fn in_time(call: &Call, handler: impl Future<Output = Answer>) -> Answer {
     let deadline = deadline().await?;
     let too_late = pin!(spin_sdk::time::sleep(Duration::from_millis(deadline)));
-    let handler = async {
-        let answer = handler.await;
-        // On Spin, a response that is sent while a sibling is still busy goes out in
-        // two pieces, and its client waits for the delayed acknowledgement of the
-        // first. The sibling that answered last is the one that may be.
-        if let Some(end) = call.end() {
-            end.wait().await;
-        }
-        answer
-    };
     match select(pin!(handler), too_late).await {
-        Either::Left((answer, _)) => answer,
+        Either::Left((answer, too_late)) => {
+            // On Spin, a response that is sent while a sibling is still busy goes out in
+            // two pieces, and its client waits for the delayed acknowledgement of the
+            // first. The sibling that answered last is the one that may be.
+            if let Some(end) = call.take_end() {
+                select(pin!(end.wait()), too_late).await;
+            }
+            answer
+        }
         Either::Right(_) => {
-            let sibling = call.waiting_for();
+            let sibling = call.first_open();
             call.log(format_args!("{sibling}: no answer within {deadline} ms"));
             Err(Problem::GatewayTimeout(sibling))
         }
     }
-}
-
-async fn read(answered: Answered) -> Result<(Vec<u8>, Option<End>), String> {
-    let content_type = &answered.content_type;
-    if content_type.split(';').next().unwrap_or_default().trim() != "application/json" {
-        return Err(format!("content-type `{content_type}` where JSON was expected"));
-    }
-    answered.read(MAX_BODY).await
 }
 
 /// In milliseconds.
@@ -152,7 +151,7 @@ async fn deadline() -> Result<u64, Problem> {
         |error: &dyn Display| Problem::Internal(format!("the variable {DEADLINE}: {error}"));
     let value = variables::get(DEADLINE).await.map_err(|error| failed(&error))?;
     let milliseconds =
-        value.parse().map_err(|_| failed(&format_args!("`{value}` is no number")))?;
+        value.parse().map_err(|_| failed(&format_args!("{value:?} is no number")))?;
     Ok(*KNOWN.get_or_init(|| milliseconds))
 }
 

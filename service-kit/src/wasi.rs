@@ -55,14 +55,18 @@ pub async fn handle(
 }
 
 fn send(response: respond::Response) -> Result<Response, ErrorCode> {
-    let headers = Fields::from_list(&response.headers)
-        .map_err(|error| ErrorCode::InternalError(Some(error.to_string())))?;
+    let headers = fields(&response.headers)?;
     let (contents, trailers) = body(response.body);
     let (sent, _) = Response::new(headers, contents, trailers);
     if response.status != StatusCode::OK {
         _ = sent.set_status_code(response.status.as_u16());
     }
     Ok(sent)
+}
+
+/// Headers of this library's own making, which are known to be valid.
+fn fields(headers: &[(String, Vec<u8>)]) -> Result<Fields, ErrorCode> {
+    Fields::from_list(headers).map_err(|_| ErrorCode::InternalError(None))
 }
 
 /// A body with `content`, which goes out once the host reads it.
@@ -103,8 +107,7 @@ pub(crate) async fn get(
     target: &str,
     headers: &[(String, Vec<u8>)],
 ) -> Result<Answered, ErrorCode> {
-    let headers = Fields::from_list(headers)
-        .map_err(|error| ErrorCode::InternalError(Some(error.to_string())))?;
+    let headers = fields(headers)?;
     let (end, ended) = wit_future::new(no_trailers);
     let (request, _) = Request::new(headers, None, ended, None);
     request

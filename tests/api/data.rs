@@ -150,6 +150,20 @@ fn fields_that_nobody_names_pass_through() {
 }
 
 #[test]
+fn a_field_that_nobody_names_and_nobody_can_read_fails_its_own_record() {
+    let (app, lines) = changed(|data| {
+        let broken = "\"title\": \"Creed\", \"note\": \"\\ud800\",";
+        edit(&data.join("cinema/movies.json"), "\"title\": \"Creed\",", broken);
+    });
+    let creed = "/movies/267eedb8-0f5d-42d5-8f43-72426b9fb3e6";
+    for path in [creed, "/movies", "/movies/top"] {
+        expect_problem(&get_from(&app, path), 500, path);
+    }
+    assert!(lines.text().contains("267eedb8-0f5d-42d5-8f43-72426b9fb3e6`: "), "{}", lines.text());
+    assert_eq!(get_from(&app, "/movies/7daf7208-be4d-4944-a3ae-c1c2f516f3e6").status, 200);
+}
+
+#[test]
 fn another_file_needs_no_other_binary() {
     let (app, _) = changed(|data| {
         fs::write(data.join("cinema/showtimes.json"), r#"{"20160101": []}"#).unwrap()

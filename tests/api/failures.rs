@@ -242,13 +242,45 @@ fn the_deadline_is_two_seconds_by_default() {
 }
 
 #[test]
+fn of_two_siblings_the_one_that_does_not_answer_is_named() {
+    let app = loader()
+        .variable("sibling_deadline_ms", &SHORT.as_millis().to_string())
+        .replace("bookings", |_| now(answer(404, "application/problem+json", "{}")))
+        .replace("movies", |_| std::future::pending());
+    let path = "/users/dwight_schrute/suggested";
+    let detail = expect_problem(&get_from(&app.load().unwrap(), path), 504, path);
+    assert!(detail.contains("`movies`"), "{detail}");
+}
+
+#[test]
+fn the_siblings_of_a_request_share_its_deadline() {
+    let (healthy, slow) = (loader().load().unwrap(), SHORT * 2 / 3);
+    let slowly = move |request| {
+        let healthy = healthy.clone();
+        async move {
+            tokio::time::sleep(slow).await;
+            healthy.handle(request).await
+        }
+    };
+    let app = loader()
+        .variable("sibling_deadline_ms", &SHORT.as_millis().to_string())
+        .replace("bookings", slowly.clone())
+        .replace("movies", slowly);
+    let app = app.load().unwrap();
+    // Both at once are in time, one after the other is not.
+    assert_eq!(get_from(&app, "/users/dwight_schrute/suggested").status, 200);
+    let path = "/users/dwight_schrute/bookings";
+    expect_problem(&get_from(&app, path), 504, path);
+}
+
+#[test]
 fn a_deadline_that_is_no_number_is_an_internal_problem() {
     let lines = Lines::default();
     let app = loader().log(lines.log()).variable("sibling_deadline_ms", "soon").load().unwrap();
     let path = "/users/dwight_schrute/suggested";
     expect_problem(&get_from(&app, path), 500, path);
     let log = lines.text();
-    assert!(log.contains("sibling_deadline_ms") && log.contains("`soon`"), "{log}");
+    assert!(log.contains("sibling_deadline_ms") && log.contains("\"soon\""), "{log}");
     assert_eq!(get_from(&app, "/users").status, 200);
 }
 

@@ -14,6 +14,7 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
+use serde::ser::Error;
 use serde::{Deserialize, Serialize, Serializer};
 use service_kit::sibling::segment;
 use service_kit::{
@@ -133,7 +134,7 @@ impl Serialize for WithUri<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let uri = format!("/movies/{}", segment(&self.0.key)).into();
         let mut fields = BTreeMap::new();
-        fields.extend(self.0.fields());
+        fields.extend(self.0.fields().map_err(S::Error::custom)?);
         let name = "uri".to_owned();
         fields.insert(&name, &uri);
         fields.serialize(serializer)
