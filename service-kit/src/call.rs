@@ -22,6 +22,9 @@ const MAX_REQUEST_ID: usize = 128;
 /// Names a request in the logs of all services that it goes through.
 pub(crate) const REQUEST_ID: &str = "x-request-id";
 
+/// The values of a header, by its name in lower case.
+type Header = Box<dyn Fn(&str) -> Vec<Vec<u8>>>;
+
 /// What of a request can change the answer to it.
 ///
 /// Its body is not looked at, and of its headers only those that somebody asks
@@ -36,7 +39,7 @@ pub struct Call {
     asked: RefCell<Vec<&'static str>>,
     /// The end of the answer that came last.
     end: RefCell<Option<End>>,
-    header: Box<dyn Fn(&str) -> Vec<Vec<u8>>>,
+    header: Header,
 }
 
 impl Call {
