@@ -61,7 +61,8 @@ pub fn route(raw: &str, based: &str) -> [(HeaderName, HeaderValue); 4] {
     ]
 }
 
-/// Routes and addresses are text that a header can hold; what is not is left out.
+/// `text` as a header, empty if it is none: of the manifest's routes, only one
+/// with a control character is not.
 fn text(text: String) -> HeaderValue {
     HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""))
 }

@@ -46,9 +46,10 @@ const MAX_INSTANCES: u32 = 1000;
 /// What an instance may use before it is ended.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// How long it may compute without ever waiting, since it last took a request;
-    /// in steps of 10 ms, of which one with a wait in it does not count. Until then, an instance that waited once and
-    /// loops now holds up whatever its component was given meanwhile.
+    /// How long it may compute without ever waiting, since it last took a request,
+    /// in steps of 10 ms; a step with a wait in it does not count. Until then, an
+    /// instance that waited once and loops now holds up whatever its component was
+    /// given meanwhile.
     pub cpu: Duration,
     /// How large each of its memories may grow, in bytes.
     pub memory: usize,

@@ -3,7 +3,8 @@
 //!
 //! The benchmark compares the components with it, so it does the same work: the
 //! same routes, bodies and headers, the same requests to siblings with the same
-//! deadline, every answer serialised when it is asked for. What only matters
+//! deadline for each. Unlike an instance of a component, it does not keep answers
+//! that it has sent: each is serialised when it is asked for. What only matters
 //! beside the paths that are measured is left out: the service `showtimes`, the
 //! To-Do Manager, and slashes too many at the ends of a path.
 //!
