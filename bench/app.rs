@@ -1,5 +1,5 @@
-//! `cargo bench`: requests in this process, without a socket, and the parts of
-//! them. For work on the code; how it compares with others, `run.py` says.
+//! `cargo bench`: requests in this process, without a socket, and their parts.
+//! For work on the code; `run.py` compares the application with its peers.
 
 use std::hint::black_box;
 use std::path::Path;
@@ -9,7 +9,7 @@ use host::{App, Body, Loader, Log, prepare};
 use http::header::{CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use http::{HeaderValue, Method, Request, Response};
 use http_body_util::BodyExt;
-use service_kit::{Call, Fields, Records};
+use service_kit::{Fields, Records};
 use tokio::runtime::{Builder, Runtime};
 
 const MOVIE: &str = "/movies/267eedb8-0f5d-42d5-8f43-72426b9fb3e6";
@@ -27,7 +27,7 @@ const ROUTES: [(&str, &str); 7] = [
 criterion_group!(benches, routes, parts);
 criterion_main!(benches);
 
-/// Every kind of request, answered by instances that are warm.
+/// Every kind of request, answered by warm instances.
 fn routes(criterion: &mut Criterion) {
     let (runtime, app) = (runtime(), loader().load().expect("an application"));
     let mut group = criterion.benchmark_group("app.handle");
@@ -46,7 +46,7 @@ fn routes(criterion: &mut Criterion) {
     });
 }
 
-/// What a request is made of, one thing at a time.
+/// The parts of a request, one at a time.
 fn parts(criterion: &mut Criterion) {
     let runtime = runtime();
     let mut group = criterion.benchmark_group("parts");
@@ -75,16 +75,17 @@ fn parts(criterion: &mut Criterion) {
         bencher.iter(|| runtime.block_on(answer(&app, get(path))));
     });
 
-    // Of the components, but compiled for this machine.
-    group.bench_function("service-kit, a call", |bencher| {
+    // Parts of the components, compiled for this machine.
+    group.bench_function("service-kit, the path of a request", |bencher| {
         bencher.iter(|| {
-            let mut call = Call::new(Method::GET, black_box(MOVIE), |_| Vec::new());
-            call.decode().map(|()| call.segments().len())
+            let target = black_box(MOVIE);
+            let mut request = service_kit::Request::new(Method::GET, target, |_| Vec::new());
+            request.decode_path().map(|()| request.segments().len())
         });
     });
     let movies = folder().join("data/cinema/movies.json");
     let movies: &str = std::fs::read_to_string(movies).expect("the movies").leak();
-    group.bench_function("service-kit, the movies' file", |bencher| {
+    group.bench_function("service-kit, the records of the movies", |bencher| {
         bencher.iter(|| Records::<Fields>::parse(black_box(movies)));
     });
 }
@@ -93,14 +94,14 @@ fn folder() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// A loader of the application, whose binaries it makes first.
+/// A loader of the application, whose components it builds first.
 fn loader() -> Loader {
     static PREPARED: std::sync::Once = std::sync::Once::new();
     PREPARED.call_once(|| prepare::prepare(folder()).expect("the components can be built"));
     Loader::new(folder()).log(Log::quiet())
 }
 
-/// As many threads as a shard of the server has.
+/// A runtime of one thread, as each shard of the server has.
 fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
@@ -115,7 +116,7 @@ fn json(content: &'static str) -> Response<Body> {
     response
 }
 
-/// The whole answer of `app` to `request`.
+/// The response of `app` to `request`, with its whole body.
 async fn answer(app: &App, request: Request<Body>) -> Response<bytes::Bytes> {
     let (head, body) = app.handle(request).await.into_parts();
     assert!(!head.status.is_server_error(), "{}", head.status);

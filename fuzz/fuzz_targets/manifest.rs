@@ -1,5 +1,5 @@
-//! The manifest of an application: whatever it is, reading it ends in a
-//! manifest or in one error with a line of the file.
+//! The manifest of an application: reading any text gives a manifest, or an error
+//! that names a line of the file.
 
 #![no_main]
 

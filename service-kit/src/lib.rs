@@ -1,48 +1,74 @@
-//! What the services share, so that each of them speaks only of its own domain.
+//! What the services share. Each service then contains only its own domain.
 //!
-//! A service is one function from a [`Call`], which is what of a request counts,
-//! to a [`Route`]: a `match` on the path's segments whose arms name the
-//! handlers. [`service!`] makes a component of it.
+//! A service is a function from a [`Request`] to a [`Route`]: a `match` on the
+//! segments of the path, whose arms name the handlers. A handler returns a
+//! [`Response`] or a [`Problem`]. [`service!`] makes a component of it.
 //!
 //! ```ignore
+//! static MOVIES: DataFile<Movies> = DataFile::new("/data/movies.json", Movies::parse);
+//!
 //! service!(route);
 //!
-//! fn route(call: &Call) -> Route<'_> {
-//!     match call.segments()[..] {
-//!         ["movies"] => get(|| all_movies(MOVIES.get()?)),
-//!         ["movies", id] => get(move || movie(MOVIES.get()?, id)),
+//! fn route(request: &Request) -> Route<'_> {
+//!     match request.segments()[..] {
+//!         ["movies"] => get(async { Response::json(MOVIES.get()?) }),
+//!         ["movies", id] => get(async move { movie(MOVIES.get()?, id) }),
 //!         _ => Route::Unknown,
 //!     }
 //! }
 //! ```
 //!
-//! | module | what it is for |
+//! The kit adds these headers to the responses of a service:
+//!
+//! | header | on | value |
+//! |---|---|---|
+//! | `x-request-id` | all | the valid one of the request, or a random one |
+//! | `x-content-type-options` | all | `nosniff` |
+//! | `access-control-allow-origin` | all | `*`: a page of any origin may read |
+//! | `access-control-expose-headers` | all | `etag, retry-after, x-request-id` |
+//! | `content-length` | all with a body | its length in bytes |
+//! | `cache-control` | successes, 304 | `no-cache`: revalidate with the `etag` |
+//! | | problems, OPTIONS | `no-store` |
+//! | `etag` | successes, 304 | a hash of content-type and body |
+//! | `vary` | where the handler looked at `Accept` | `accept` |
+//! | `allow` | 405, OPTIONS | the methods of the path |
+//! | `retry-after` | 503, 504 | `1`, in seconds |
+//! | `access-control-allow-methods`, `-allow-headers`, `-max-age` | CORS preflights | `GET, HEAD`, `*`, a day |
+//!
+//! From `etag` follow 304 (`If-None-Match`) and 412 (`If-Match`). A request that
+//! fails with a 5xx writes one line to standard error: id, method, path and
+//! cause. The kit keeps nothing from one request to the next; a service keeps
+//! what it puts into a `static`.
+//!
+//! The modules, each of which uses only those above it:
+//!
+//! | module | what is in it |
 //! |---|---|
-//! | [`call`] | the request as handlers see it: decoded segments, query parameters |
-//! | [`route`] | from path to handler; what any path and method get without one |
-//! | [`reply`] | the successful answer: JSON for people, text or a page |
-//! | [`problem`] | every other answer: one variant of [`Problem`] a status |
-//! | `rendered` | successful answers, kept for whoever asks for the same again |
-//! | `respond` | from either to a response: validators, CORS and other headers |
-//! | [`bundle`] | the data file that is mounted beside a component |
-//! | [`sibling`] | calls to other services of the application |
-//! | [`wasi`] | where all of that meets the host |
+//! | `json` | JSON for people |
+//! | [`problem`] | errors: one variant of [`Problem`] for each status |
+//! | [`response`], [`request`] | what a handler returns and what it reads |
+//! | [`wasi`] | the types of WASI, between a component and its host |
+//! | [`sibling`] | requests to other services, with a deadline |
+//! | [`data_file`], `unique_keys` | the data file that is mounted beside a component |
+//! | [`route`] | the handlers of a path |
+//! | [`service`](mod@service) | from a request to the complete response |
 
-pub mod bundle;
-pub mod call;
+pub mod data_file;
+mod json;
 pub mod problem;
-mod rendered;
-pub mod reply;
-mod respond;
+pub mod request;
+pub mod response;
 pub mod route;
+pub mod service;
 pub mod sibling;
+mod unique_keys;
 pub mod wasi;
 
-pub use bundle::{Bundle, Fields, Parsed, Record, Records, parse};
-pub use call::Call;
+pub use data_file::{DataFile, Fields, Record, Records};
 pub use problem::Problem;
-pub use reply::{Answer, Reply};
-pub use route::{Route, get, get_async};
+pub use request::Request;
+pub use response::Response;
+pub use route::{Route, get};
 pub use sibling::Sibling;
 
 #[doc(hidden)]

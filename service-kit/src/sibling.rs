@@ -1,167 +1,144 @@
-//! Calls to other services of the application.
+//! Requests to other services of the application.
 //!
 //! Spin calls this service chaining: `http://<component-id>.spin.internal`
-//! reaches the component within the same process, if the caller's
-//! `allowed_outbound_hosts` names it.
+//! reaches the component in the same process, if the caller's
+//! `allowed_outbound_hosts` in `spin.toml` names it.
+//!
+//! All siblings that are asked on behalf of one request share one deadline. It
+//! starts with the first of them. Only the wait ends at the deadline: the
+//! handler goes on with a [`Problem::GatewayTimeout`], and the sibling finishes
+//! what it was asked to do.
 
-use std::fmt::Display;
-use std::pin::pin;
-use std::sync::OnceLock;
 use std::time::Duration;
 
+use futures::FutureExt;
 use futures::future::{Either, LocalBoxFuture, select};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 use spin_sdk::variables;
 
-use crate::call::REQUEST_ID;
-use crate::wasi::{self, Answered, End};
-use crate::{Answer, Call, Problem};
+use crate::problem::Problem;
+use crate::request::{REQUEST_ID, Request};
+use crate::wasi;
 
-/// The variable that says how long siblings may take for all of their answers to
-/// one request, in milliseconds.
+/// The variable with the deadline, in milliseconds.
 const DEADLINE: &str = "sibling_deadline_ms";
 
-/// The largest answer of a sibling that is read, in bytes.
+/// The deadline of a component without that variable, in milliseconds.
+const DEFAULT_DEADLINE: u64 = 2000;
+
+/// The largest body of a sibling's response, in bytes.
 const MAX_BODY: usize = 8 * 1024 * 1024;
 
-/// What a path segment may hold unencoded (RFC 3986, section 2.3).
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// What a path segment may contain unencoded (RFC 3986, section 2.3).
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Another service of the application, by its component id.
 #[derive(Clone, Copy, Debug)]
 pub struct Sibling(pub &'static str);
 
 impl Sibling {
-    /// Asks for `path`, of which the caller has encoded every part, on behalf
-    /// of `call`; `None` if there is no such resource (404).
+    /// GETs the resource at `path`, whose parts the caller has encoded, on
+    /// behalf of `request`. Gives `None` if there is no such resource (404).
     ///
     /// # Errors
-    /// [`Problem::Unavailable`] if the sibling can't be reached or answers 5xx,
-    /// and [`Problem::BadGateway`] if its answer is anything but a `T` in JSON.
-    /// The log says more.
+    /// - [`Problem::Unavailable`] if there is no response, or a 5xx.
+    /// - [`Problem::BadGateway`] if the response is not a `T` in JSON.
+    /// - [`Problem::GatewayTimeout`] if it has not arrived by the deadline.
+    /// - [`Problem::Internal`] if the deadline is not a number.
     pub async fn get<T: DeserializeOwned>(
         self,
-        call: &Call,
+        request: &Request,
         path: &str,
     ) -> Result<Option<T>, Problem> {
-        call.note_asked(self.0);
-        // Boxed, so that there is one copy of it and not one for each `T`.
-        let answer: LocalBoxFuture<_> = Box::pin(self.ask(call, path));
-        let content = answer.await;
-        call.note_answered(self.0);
-        let Some(content) = content? else { return Ok(None) };
-        let value = serde_json::from_slice(&content);
-        value.map(Some).map_err(|error| self.nonsense(call, path, &error))
+        // Boxed, so that the component contains this code once and not for each `T`.
+        let body: LocalBoxFuture<_> = Box::pin(self.body_before_deadline(request, path));
+        let Some(body) = body.await? else { return Ok(None) };
+        let value = serde_json::from_slice(&body);
+        value.map(Some).map_err(|error| self.bad_gateway(path, error.to_string()))
     }
 
-    /// As [`Sibling::get`], for a resource that there must be: 404 is nonsense
-    /// too.
+    /// As [`Sibling::get`], for a resource that must exist.
     ///
     /// # Errors
-    /// Those of [`Sibling::get`].
-    pub async fn get_found<T: DeserializeOwned>(
+    /// Those of [`Sibling::get`], and [`Problem::BadGateway`] for a 404.
+    pub async fn get_required<T: DeserializeOwned>(
         self,
-        call: &Call,
+        request: &Request,
         path: &str,
     ) -> Result<T, Problem> {
-        let value = self.get(call, path).await?;
-        value.ok_or_else(|| self.nonsense(call, path, &"unexpected status 404"))
+        let value = self.get(request, path).await?;
+        value.ok_or_else(|| self.bad_gateway(path, "status 404".into()))
     }
 
-    async fn ask(self, call: &Call, path: &str) -> Result<Option<Vec<u8>>, Problem> {
+    async fn body_before_deadline(
+        self,
+        request: &Request,
+        path: &str,
+    ) -> Result<Option<Vec<u8>>, Problem> {
+        let deadline = request.deadline.get_or_init(|| deadline().boxed_local().shared()).clone();
+        let body = Box::pin(self.body(request, path));
+        match select(deadline, body).await {
+            Either::Right((body, _)) => body,
+            Either::Left((Ok(milliseconds), _)) => Err(Problem::GatewayTimeout {
+                sibling: self.0,
+                cause: format!("{path}: no response within {milliseconds} ms"),
+            }),
+            Either::Left((Err(cause), _)) => Err(Problem::Internal(cause)),
+        }
+    }
+
+    async fn body(self, request: &Request, path: &str) -> Result<Option<Vec<u8>>, Problem> {
         let authority = format!("{}.spin.internal", self.0);
-        let id = (REQUEST_ID.to_owned(), call.request_id.clone().into_bytes());
-        let answered = wasi::get(&authority, path, &[id]).await;
-        let answered = answered.map_err(|error| self.unavailable(call, path, &error))?;
-        match answered.status {
+        let headers = vec![(REQUEST_ID.to_owned(), request.id.clone().into_bytes())];
+        let response = wasi::get(&authority, path, headers).await;
+        let response = response.map_err(|error| self.unavailable(path, error.to_string()))?;
+        match response.status {
             200 => {}
             404 => return Ok(None),
-            status @ 500.. => {
-                return Err(self.unavailable(call, path, &format_args!("status {status}")));
-            }
-            status => {
-                return Err(self.nonsense(call, path, &format_args!("unexpected status {status}")));
-            }
+            status @ 500.. => return Err(self.unavailable(path, format!("status {status}"))),
+            status => return Err(self.bad_gateway(path, format!("status {status}"))),
         }
-        let read = read(answered).await;
-        let (content, end) = read.map_err(|error| self.nonsense(call, path, &error))?;
-        call.keep_end(end);
-        Ok(Some(content))
-    }
-
-    fn unavailable(self, call: &Call, path: &str, cause: &dyn Display) -> Problem {
-        self.log(call, path, &format_args!("no answer: {cause}"));
-        Problem::Unavailable(self.0)
-    }
-
-    fn nonsense(self, call: &Call, path: &str, cause: &dyn Display) -> Problem {
-        self.log(call, path, &format_args!("nonsense: {cause}"));
-        Problem::BadGateway(self.0)
-    }
-
-    fn log(self, call: &Call, path: &str, what: &dyn Display) {
-        call.log(format_args!("{} at {path}: {what}", self.0));
-    }
-}
-
-async fn read(answered: Answered) -> Result<(Vec<u8>, Option<End>), String> {
-    let content_type = &answered.content_type;
-    if content_type.split(';').next().unwrap_or_default().trim() != "application/json" {
-        return Err(format!("content-type `{content_type}` where JSON was expected"));
-    }
-    answered.read(MAX_BODY).await
-}
-
-/// Awaits `handler`, for as long as siblings may take, all of them together.
-///
-/// Spin enforces no time-out on chained calls, not even one of the request's own
-/// options.
-///
-/// # Errors
-/// [`Problem::GatewayTimeout`] of the sibling that had not answered.
-pub(crate) async fn in_time(call: &Call, handler: impl Future<Output = Answer>) -> Answer {
-    let deadline = deadline().await?;
-    let too_late = pin!(spin_sdk::time::sleep(Duration::from_millis(deadline)));
-    match select(pin!(handler), too_late).await {
-        Either::Left((answer, too_late)) => {
-            // On Spin, a response that is sent while a sibling is still busy goes out in
-            // two pieces, and its client waits for the delayed acknowledgement of the
-            // first. The sibling that answered last is the one that may be.
-            if let Some(end) = call.take_end() {
-                select(pin!(end.wait()), too_late).await;
-            }
-            answer
+        let content_type = &response.content_type;
+        let media_type = content_type.split(';').next().unwrap_or_default().trim();
+        if !media_type.eq_ignore_ascii_case("application/json") {
+            let cause = format!("content-type `{content_type}`, expected `application/json`");
+            return Err(self.bad_gateway(path, cause));
         }
-        Either::Right(_) => {
-            let sibling = call.first_open();
-            call.log(format_args!("{sibling}: no answer within {deadline} ms"));
-            Err(Problem::GatewayTimeout(sibling))
-        }
+        let body = response.body(MAX_BODY).await;
+        body.map(Some).map_err(|cause| self.bad_gateway(path, cause))
+    }
+
+    fn unavailable(self, path: &str, cause: String) -> Problem {
+        Problem::Unavailable { sibling: self.0, cause: format!("{path}: {cause}") }
+    }
+
+    fn bad_gateway(self, path: &str, cause: String) -> Problem {
+        Problem::BadGateway { sibling: self.0, cause: format!("{path}: {cause}") }
     }
 }
 
-/// In milliseconds.
-async fn deadline() -> Result<u64, Problem> {
-    static KNOWN: OnceLock<u64> = OnceLock::new();
-    if let Some(deadline) = KNOWN.get() {
-        return Ok(*deadline);
-    }
-    let failed =
-        |error: &dyn Display| Problem::Internal(format!("the variable {DEADLINE}: {error}"));
-    let value = variables::get(DEADLINE).await.map_err(|error| failed(&error))?;
-    let milliseconds =
-        value.parse().map_err(|_| failed(&format_args!("{value:?} is no number")))?;
-    Ok(*KNOWN.get_or_init(|| milliseconds))
+/// Waits until siblings have no time left. A timer of our own, because Spin
+/// does not enforce the time-outs of a request's options on chained requests.
+async fn deadline() -> Result<u64, String> {
+    let milliseconds = match variables::get(DEADLINE).await {
+        Ok(value) => value.parse().map_err(|_| {
+            format!("the variable `{DEADLINE}` must be a number of milliseconds; got {value:?}")
+        })?,
+        Err(variables::Error::Undefined(_)) => DEFAULT_DEADLINE,
+        Err(error) => return Err(format!("the variable `{DEADLINE}`: {error}")),
+    };
+    spin_sdk::time::sleep(Duration::from_millis(milliseconds)).await;
+    Ok(milliseconds)
 }
 
-/// `text` as one segment of a path.
-pub fn segment(text: &str) -> impl Display {
-    utf8_percent_encode(text, SEGMENT)
+/// `text`, encoded as one segment of a path.
+pub fn encode_segment(text: &str) -> String {
+    utf8_percent_encode(text, UNRESERVED).to_string()
 }
 
-/// `values` as a query that gives each of them to `name`.
-pub fn query<'a>(name: &str, values: impl IntoIterator<Item = &'a str>) -> String {
+/// `values`, encoded as a query with a parameter `name` for each of them.
+pub fn encode_query<'a>(name: &str, values: impl IntoIterator<Item = &'a str>) -> String {
     form_urlencoded::Serializer::new(String::new())
         .extend_pairs(values.into_iter().map(|value| (name, value)))
         .finish()

@@ -1,24 +1,35 @@
-//! Where the kit meets the host: requests that come in, responses that go out.
+//! The types of WASI: requests and responses between a component and its host.
 //!
-//! The SDK's `http_service` reads every header of a request into a map and
-//! writes a response from another one; each header is a string that crosses
-//! from memory to memory. The services need two headers, so the kit asks for
-//! those, on the types of WASI that the SDK is made of.
+//! This file replaces the SDK's `#[http_service]`, its `Request` and its
+//! `IntoResponse`, with which Spin's templates and documentation begin. With the
+//! SDK, the entry point of a service would be:
+//!
+//! ```ignore
+//! #[spin_sdk::http_service]
+//! async fn handle(request: spin_sdk::http::Request) -> impl spin_sdk::http::IntoResponse {
+//!     // from `http::Request` to `http::Response`
+//! }
+//! ```
+//!
+//! The SDK copies all headers of a request into a map, and those of a response
+//! out of one. The kit reads the two or three headers that it needs. That saves
+//! a fifth of the time of a request on this repository's host, a tenth on Spin,
+//! and 70 kB in each component. Nothing else in the kit knows these types, so a
+//! service that wants the SDK's entry point replaces only this file.
 
-use http::StatusCode;
 use spin_sdk::wasip3::http::client;
-use spin_sdk::wasip3::http::types::{self, ErrorCode, Fields, Request, Response, Scheme};
+use spin_sdk::wasip3::http::types::{self, ErrorCode, Fields, Scheme, Trailers};
 use spin_sdk::wasip3::{wit_future, wit_stream};
 use spin_sdk::wit_bindgen::{FutureReader, StreamReader, StreamResult, spawn};
 
-use crate::route::answer;
-use crate::{Call, Route, respond};
+use crate::request::Request;
+use crate::response::Response;
 
-/// Makes the crate a component that answers HTTP requests (the world
-/// `wasi:http/service`): each by the handler that the function `$route` finds.
+/// Exports `$handler`, an `async` closure from [`Request`] to [`Response`], as
+/// the HTTP handler of the component (the world `wasi:http/service`).
 #[macro_export]
-macro_rules! service {
-    ($route:ident) => {
+macro_rules! export_http_handler {
+    ($handler:expr) => {
         mod component {
             use $crate::spin_sdk::wasip3;
 
@@ -28,7 +39,7 @@ macro_rules! service {
                 async fn handle(
                     request: wasip3::http::types::Request,
                 ) -> Result<wasip3::http::types::Response, wasip3::http::types::ErrorCode> {
-                    $crate::wasi::handle(request, super::$route).await
+                    $crate::wasi::handle(request, $handler).await
                 }
             }
 
@@ -37,145 +48,126 @@ macro_rules! service {
     };
 }
 
-/// Answers `request` with the handler that `route` finds for it.
+/// Answers `request` with what `handler` makes of it.
 ///
 /// # Errors
-/// If the request or the response is none that HTTP knows; the host then says
-/// so to the client.
+/// If the method is none that HTTP knows. The host turns that into a response.
 pub async fn handle(
-    request: Request,
-    route: fn(&Call) -> Route<'_>,
-) -> Result<Response, ErrorCode> {
+    request: types::Request,
+    handler: impl AsyncFnOnce(Request) -> Response,
+) -> Result<types::Response, ErrorCode> {
     let method = request.get_method().try_into();
     let method = method.map_err(|_| ErrorCode::HttpRequestMethodInvalid)?;
     let target = request.get_path_with_query().unwrap_or_default();
     let headers = request.get_headers();
-    let call = Call::new(method, &target, move |name| headers.get(name));
-    send(answer(call, route).await)
+    let request = Request::new(method, &target, move |name| headers.get(name));
+    send_response(handler(request).await)
 }
 
-fn send(response: respond::Response) -> Result<Response, ErrorCode> {
-    let headers = fields(&response.headers)?;
-    let (contents, trailers) = body(response.body);
-    let (sent, _) = Response::new(headers, contents, trailers);
-    if response.status != StatusCode::OK {
-        _ = sent.set_status_code(response.status.as_u16());
-    }
+fn send_response(response: Response) -> Result<types::Response, ErrorCode> {
+    let headers = response.headers.into_iter();
+    let headers = headers.map(|(name, value)| (name.to_owned(), value.into_owned().into_bytes()));
+    let (body, trailers) = send_body(response.body);
+    let (sent, _) = types::Response::new(fields(headers.collect())?, body, trailers);
+    sent.set_status_code(response.status.as_u16()).map_err(|()| ErrorCode::InternalError(None))?;
     Ok(sent)
 }
 
-/// Headers of this library's own making, which are known to be valid.
-fn fields(headers: &[(String, Vec<u8>)]) -> Result<Fields, ErrorCode> {
-    Fields::from_list(headers).map_err(|_| ErrorCode::InternalError(None))
+fn fields(headers: Vec<(String, Vec<u8>)>) -> Result<Fields, ErrorCode> {
+    Fields::from_list(&headers).map_err(|error| ErrorCode::InternalError(Some(error.to_string())))
 }
 
-/// A body with `content`, which goes out once the host reads it.
-fn body(content: Vec<u8>) -> (Option<StreamReader<u8>>, FutureReader<Trailers>) {
-    let (end, ended) = wit_future::new(no_trailers);
+/// A body, which is written once the host reads it.
+fn send_body(content: Vec<u8>) -> (Option<StreamReader<u8>>, FutureReader<TrailersResult>) {
+    let (trailers, sent_trailers) = wit_future::new(no_trailers);
     if content.is_empty() {
-        return (None, ended);
+        return (None, sent_trailers);
     }
-    let (mut writer, contents) = wit_stream::new();
+    let (mut body, sent_body) = wit_stream::new();
     spawn(async move {
-        writer.write_all(content).await;
-        drop((writer, end));
+        body.write_all(content).await;
+        drop((body, trailers));
     });
-    (Some(contents), ended)
+    (Some(sent_body), sent_trailers)
 }
 
-/// What follows a body, as WASI has it.
-type Trailers = Result<Option<types::Trailers>, ErrorCode>;
+type TrailersResult = Result<Option<Trailers>, ErrorCode>;
 
-fn no_trailers() -> Trailers {
+fn no_trailers() -> TrailersResult {
     Ok(None)
 }
 
-/// What another component answers.
-pub(crate) struct Answered {
+/// The response of another component. Its body has not been read yet.
+pub(crate) struct ClientResponse {
     pub(crate) status: u16,
     pub(crate) content_type: String,
-    length: Option<usize>,
-    response: Response,
+    content_length: Option<usize>,
+    response: types::Response,
 }
 
-/// Sends a GET request for the path and query `target` to `authority`.
+/// Sends `GET http://<authority><target>`, where `target` is the path with the
+/// query.
 ///
 /// # Errors
 /// If there is no response.
 pub(crate) async fn get(
     authority: &str,
     target: &str,
-    headers: &[(String, Vec<u8>)],
-) -> Result<Answered, ErrorCode> {
-    let headers = fields(headers)?;
-    let (end, ended) = wit_future::new(no_trailers);
-    let (request, _) = Request::new(headers, None, ended, None);
+    headers: Vec<(String, Vec<u8>)>,
+) -> Result<ClientResponse, ErrorCode> {
+    let (trailers, sent_trailers) = wit_future::new(no_trailers);
+    let (request, _) = types::Request::new(fields(headers)?, None, sent_trailers, None);
     request
         .set_scheme(Some(&Scheme::Http))
         .and_then(|()| request.set_authority(Some(authority)))
         .and_then(|()| request.set_path_with_query(Some(target)))
         .map_err(|()| ErrorCode::HttpRequestUriInvalid)?;
     let response = client::send(request).await;
-    // Not before: as long as nobody reads it, the end of the empty body would
-    // be one more thing to wait for.
-    drop(end);
+    // Dropped only now: earlier, the host would have to read the trailers before
+    // it can finish the request.
+    drop(trailers);
     let response = response?;
     let headers = response.get_headers();
     let header = |name| String::from_utf8(headers.get(name).pop()?).ok();
-    Ok(Answered {
+    Ok(ClientResponse {
         status: response.get_status_code(),
         content_type: header("content-type").unwrap_or_default(),
-        length: header("content-length").and_then(|length| length.parse().ok()),
+        content_length: header("content-length").and_then(|length| length.parse().ok()),
         response,
     })
 }
 
-/// How much of a body is read at once whose length nobody tells, in bytes.
+/// How much is read at once of a body without `content-length`, in bytes.
 const CHUNK: usize = 16 * 1024;
 
-impl Answered {
-    /// The whole body, of at most `limit` bytes, and its end, if that is still to
-    /// come.
+impl ClientResponse {
+    /// Reads the body to its end.
     ///
     /// # Errors
-    /// If it is longer, or breaks off.
-    pub(crate) async fn read(self, limit: usize) -> Result<(Vec<u8>, Option<End>), String> {
-        let Self { length, response, .. } = self;
-        let too_long = || format!("more than {limit} bytes");
-        if length.is_some_and(|length| length > limit) {
+    /// If it is longer than `limit` bytes, or breaks off.
+    pub(crate) async fn body(self, limit: usize) -> Result<Vec<u8>, String> {
+        let too_long = || format!("the body is longer than {limit} bytes");
+        if self.content_length.is_some_and(|length| length > limit) {
             return Err(too_long());
         }
         let (_done, done) = wit_future::new(|| Ok(()));
-        let (mut contents, ended) = Response::consume_body(response, done);
-        let mut content = Vec::with_capacity(length.unwrap_or(CHUNK));
-        while length != Some(content.len()) {
-            if content.len() == content.capacity() {
-                content.reserve(CHUNK);
-            }
+        let (mut stream, trailers) = types::Response::consume_body(self.response, done);
+        // One byte more than there is, so that the last read finds the end.
+        let mut body = Vec::with_capacity(self.content_length.unwrap_or(CHUNK) + 1);
+        loop {
             let result;
-            (result, content) = contents.read(content).await;
-            if content.len() > limit {
+            (result, body) = stream.read(body).await;
+            if body.len() > limit {
                 return Err(too_long());
             }
             if let StreamResult::Dropped = result {
-                ended.await.map_err(|error| error.to_string())?;
-                return Ok((content, None));
+                break;
+            }
+            if body.len() == body.capacity() {
+                body.reserve(CHUNK);
             }
         }
-        Ok((content, Some(End { contents, ended })))
-    }
-}
-
-/// The end of a body of which all has come.
-pub(crate) struct End {
-    contents: StreamReader<u8>,
-    ended: FutureReader<Trailers>,
-}
-
-impl End {
-    /// Waits until nothing is left to be done for the body, on the other side too.
-    pub(crate) async fn wait(mut self) {
-        _ = self.contents.read(Vec::with_capacity(1)).await;
-        _ = self.ended.await;
+        trailers.await.map_err(|error| format!("the body broke off: {error}"))?;
+        Ok(body)
     }
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::{data, get_json, get_problem};
 
 #[test]
-fn bookings_are_those_of_every_user() {
+fn bookings_are_listed_by_user_and_date() {
     let bookings = get_json("/bookings");
     assert_eq!(bookings, data("cinema/bookings.json"));
     assert_eq!(
@@ -15,7 +15,7 @@ fn bookings_are_those_of_every_user() {
 }
 
 #[test]
-fn a_user_has_bookings_by_date() {
+fn the_bookings_of_a_user_are_listed_by_date() {
     let bookings = get_json("/bookings/dwight_schrute");
     assert_eq!(
         bookings["20151201"],
@@ -25,7 +25,7 @@ fn a_user_has_bookings_by_date() {
 }
 
 #[test]
-fn a_user_without_bookings_is_not_found() {
+fn bookings_of_a_user_without_any_are_404() {
     for username in ["michael_scott", "nobody"] {
         let detail = get_problem(&format!("/bookings/{username}"), 404);
         assert!(detail.contains(username), "{detail}");

@@ -1,32 +1,32 @@
-//! What holds for every service alike.
+//! Conventions that every service follows: methods, paths, headers and bodies.
 
 use http::{Method, StatusCode};
 
-use crate::home::ROUTES;
+use crate::openapi::paths;
 use crate::support::request;
 use crate::{expect_problem, get, get_problem, send};
 
 #[test]
-fn another_method_is_not_allowed_on_a_known_path() {
-    for path in ROUTES.iter().map(|(_, path)| *path).chain(["/"]) {
+fn another_method_on_a_known_path_is_405() {
+    for path in paths() {
         for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
-            let reply = send(request(method.clone(), path));
-            expect_problem(&reply, 405, path);
+            let reply = send(request(method.clone(), &path));
+            expect_problem(&reply, 405, &path);
             assert_eq!(reply.header("allow"), "GET, HEAD, OPTIONS", "{method} {path}");
         }
     }
 }
 
 #[test]
-fn another_method_on_an_unknown_path_is_not_found() {
+fn another_method_on_an_unknown_path_is_404() {
     expect_problem(&send(request(Method::POST, "/nope")), 404, "/nope");
     expect_problem(&send(request(Method::DELETE, "/movies/a/b")), 404, "/movies/a/b");
 }
 
 #[test]
 fn a_trailing_slash_changes_nothing() {
-    for (_, path) in ROUTES {
-        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    for path in paths() {
+        let (path, query) = path.split_once('?').unwrap_or((&path, ""));
         let plain = get(&format!("{path}?{query}"));
         let slash = get(&format!("{path}/?{query}"));
         assert_eq!((slash.status, slash.body), (plain.status, plain.body), "{path}");
@@ -34,9 +34,19 @@ fn a_trailing_slash_changes_nothing() {
 }
 
 #[test]
+fn a_path_with_an_empty_segment_is_404_for_every_method() {
+    for path in ["/users//bookings", "/todo/users//lists", "/movies//x", "/todo//users"] {
+        for method in [Method::GET, Method::OPTIONS, Method::POST] {
+            let detail = expect_problem(&send(request(method, path)), 404, path);
+            assert!(detail.contains("No service answers"), "{path}: {detail}");
+        }
+    }
+}
+
+#[test]
 fn segments_are_percent_decoded() {
     assert_eq!(get("/users/chris%5Frivers").body, get("/users/chris_rivers").body);
-    assert_eq!(get("/%6Dovies/top").status, StatusCode::NOT_FOUND, "routes are not decoded");
+    assert_eq!(get("/%6Dovies/top").status, StatusCode::NOT_FOUND, "the router does not decode");
 }
 
 #[test]
@@ -46,14 +56,25 @@ fn an_encoded_slash_stays_inside_its_segment() {
 }
 
 #[test]
-fn a_segment_that_is_not_utf8_or_too_long_is_a_bad_request() {
+fn a_segment_that_is_not_utf8_is_400() {
     get_problem("/users/%FF%FE", 400);
-    let long = "x".repeat(257);
-    get_problem(&format!("/users/{long}/bookings"), 400);
 }
 
 #[test]
-fn headers_that_a_client_makes_up_change_nothing() {
+fn a_segment_has_at_most_256_characters_whatever_their_size_in_bytes() {
+    for character in ["x", "%C3%A9", "%F0%9F%8E%AC"] {
+        let longest = character.repeat(256);
+        get_problem(&format!("/users/{longest}"), 404);
+        get_problem(&format!("/users/{longest}/bookings"), 404);
+        for path in [format!("/users/{longest}{character}"), format!("/{longest}{character}")] {
+            let detail = get_problem(&path, 400);
+            assert!(detail.contains("longer than 256 characters"), "{path}: {detail}");
+        }
+    }
+}
+
+#[test]
+fn spin_headers_of_a_client_change_nothing() {
     let mut spoofed = request(Method::GET, "/users/chris_rivers");
     for name in ["spin-path-info", "spin-full-url", "spin-matched-route", "spin-client-addr"] {
         spoofed.headers_mut().insert(name, "/nobody".parse().unwrap());

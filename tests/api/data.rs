@@ -1,38 +1,61 @@
-//! The data files: those of the repository agree with each other, and a bad
-//! one fails its own service alone.
+//! The data files: those of the repository agree with each other, and a
+//! malformed one fails its own service and those that ask it, and no other.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use host::App;
 use serde_json::json;
 
+use crate::architecture::{component_of, files, manifest};
+use crate::openapi::operations;
 use crate::support::{self, Lines, edit};
 use crate::{application, data, expect_problem, get_from};
 
-/// Every data file, with a path that its service answers from it and one that
-/// another service answers.
-const FILES: [(&str, &str, &str); 7] = [
-    ("../components/home/openapi.json", "/", "/movies"),
-    ("cinema/movies.json", "/movies/top", "/showtimes"),
-    ("cinema/showtimes.json", "/showtimes", "/movies"),
-    ("cinema/bookings.json", "/bookings", "/movies"),
-    ("cinema/users.json", "/users", "/bookings"),
-    ("todo/users.json", "/todo/users", "/todo/lists"),
-    ("todo/lists.json", "/todo/lists", "/todo/users"),
-];
+/// Every data file, with the id of the component that sees it.
+fn data_files() -> Vec<(String, PathBuf)> {
+    let manifest = manifest();
+    let files = files(&manifest).into_iter();
+    files.flat_map(|(id, files)| files.into_iter().map(|file| (id.to_owned(), file))).collect()
+}
 
-/// The application with its data changed by `change`.
+/// The application after `change` has changed its folder.
 fn changed(change: impl FnOnce(&Path)) -> (App, Lines) {
     let copy = support::copy(&application());
-    change(&copy.path().join("data"));
+    change(copy.path());
     let lines = Lines::default();
     let app = support::loader(copy.path()).log(lines.log()).load().expect("an application");
     (app, lines)
 }
 
+/// Checks every operation of an application whose component `broken` has the
+/// malformed data file `file`: those of the component that read the file are a
+/// 500, those that ask it a 503, and all others a 200. Gives the log.
+fn expect_only_one_to_fail(app: &App, lines: &Lines, broken: &str, file: &Path) -> String {
+    let manifest = manifest();
+    let mut failed = 0;
+    for operation in operations() {
+        let (path, own) = (&operation.example, component_of(&manifest, operation.path) == broken);
+        let reply = get_from(app, path);
+        if own && operation.documents(500) {
+            let detail = expect_problem(&reply, 500, path);
+            assert!(!detail.contains(".json"), "{path} leaks the file: {detail}");
+            failed += 1;
+        } else if operation.asks.contains(&broken) {
+            expect_problem(&reply, 503, path);
+        } else {
+            assert_eq!(reply.status, 200, "{path} with a malformed {}", file.display());
+        }
+    }
+    assert!(failed > 0, "no operation of {broken} reads {}", file.display());
+    let log = lines.text();
+    let cause = format!("malformed data file /{}: ", file.display());
+    assert!(log.contains(&cause), "no {cause:?} in the log: {log}");
+    log
+}
+
 #[test]
-fn every_booking_is_of_a_known_user_and_of_a_movie_that_is_shown() {
+fn every_booking_names_a_known_user_and_a_movie_that_is_shown_on_that_date() {
     let (users, showtimes) = (data("cinema/users.json"), data("cinema/showtimes.json"));
     for (username, dates) in data("cinema/bookings.json").as_object().unwrap() {
         assert!(users.get(username).is_some(), "{username}");
@@ -46,7 +69,7 @@ fn every_booking_is_of_a_known_user_and_of_a_movie_that_is_shown() {
 }
 
 #[test]
-fn every_show_is_of_a_known_movie() {
+fn every_showtime_names_known_movies() {
     let movies = data("cinema/movies.json");
     for (date, shown) in data("cinema/showtimes.json").as_object().unwrap() {
         for movie in shown.as_array().unwrap() {
@@ -56,7 +79,7 @@ fn every_show_is_of_a_known_movie() {
 }
 
 #[test]
-fn every_record_has_the_id_of_its_key() {
+fn every_record_has_its_key_as_its_id() {
     for file in ["cinema/movies.json", "cinema/users.json"] {
         for (key, record) in data(file).as_object().unwrap() {
             assert_eq!(record["id"], *key, "{file}");
@@ -65,7 +88,7 @@ fn every_record_has_the_id_of_its_key() {
 }
 
 #[test]
-fn every_list_is_of_a_known_user() {
+fn every_list_belongs_to_a_known_user() {
     let users = data("todo/users.json");
     for username in data("todo/lists.json").as_object().unwrap().keys() {
         assert!(users.get(username).is_some(), "{username}");
@@ -73,69 +96,103 @@ fn every_list_is_of_a_known_user() {
 }
 
 #[test]
-fn a_missing_file_fails_its_own_service_alone() {
-    for (file, path, other) in FILES {
-        let (app, lines) = changed(|data| fs::remove_file(data.join(file)).unwrap());
-        let detail = expect_problem(&get_from(&app, path), 500, path);
-        assert!(!detail.contains(".json"), "{file}: {detail}");
-        assert!(lines.text().contains(file.trim_start_matches("..")), "{file}: {}", lines.text());
-        assert_eq!(get_from(&app, other).status, 200, "{file}: {other}");
+fn a_missing_file_is_an_error_at_load_with_the_line_of_the_manifest() {
+    for (_, file) in data_files() {
+        let copy = support::copy(&application());
+        fs::remove_file(copy.path().join(&file)).unwrap();
+        let text = fs::read_to_string(copy.path().join("spin.toml")).unwrap();
+        let file = file.to_str().unwrap();
+        let line = text.lines().position(|line| line.contains(file)).expect(file) + 1;
+        let error = support::loader(copy.path()).load().err().expect("no application");
+        let error = format!("{error:#}");
+        assert!(error.contains(&format!("spin.toml:{line}: ")), "{file}: {error}");
+        assert!(error.contains(file) && error.contains("does not exist"), "{file}: {error}");
     }
 }
 
 #[test]
-fn a_file_that_is_not_json_is_named_with_line_and_column() {
-    for (file, path, other) in FILES {
-        let (app, lines) =
-            changed(|data| fs::write(data.join(file), "{\n  \"a\": oops\n}").unwrap());
-        expect_problem(&get_from(&app, path), 500, path);
-        let log = lines.text();
-        assert!(
-            log.contains(file.trim_start_matches("..")) && log.contains("line 2 column"),
-            "{file}: {log}"
-        );
-        assert_eq!(get_from(&app, other).status, 200, "{file}: {other}");
+fn a_file_that_is_not_json_fails_its_own_service_and_is_logged_with_line_and_column() {
+    for (id, file) in data_files() {
+        let content = "{\n  \"a\": oops\n}";
+        let (app, lines) = changed(|folder| fs::write(folder.join(&file), content).unwrap());
+        let log = expect_only_one_to_fail(&app, &lines, &id, &file);
+        assert!(log.contains("line 2 column"), "{}: {log}", file.display());
     }
 }
 
 #[test]
-fn a_file_of_the_wrong_shape_is_named_with_line_and_column() {
-    // Of its document, which comes first, home needs nothing but that it is JSON.
-    for (file, path, other) in FILES.into_iter().skip(1) {
-        for content in ["[\n]", "{\n\"a\": 7\n}", "{\n\"a\": {\"20151201\": 7}\n}"] {
-            let (app, lines) = changed(|data| fs::write(data.join(file), content).unwrap());
-            expect_problem(&get_from(&app, path), 500, path);
-            let log = lines.text();
-            assert!(log.contains(file.trim_start_matches("..")), "{file}: {log}");
-            assert!(log.contains("line ") && log.contains("column "), "{file}: {log}");
-            assert_eq!(get_from(&app, other).status, 200, "{file}: {other}");
+fn a_file_of_the_wrong_shape_fails_its_own_service_and_is_logged_with_line_and_column() {
+    let any = data_files().into_iter().map(|(id, file)| (id, file, "\n7\n"));
+    // `home` only needs its document to be JSON.
+    let any = any.filter(|(id, _, _)| id != "home");
+    let nested = [
+        ("movies", "cinema/movies.json"),
+        ("showtimes", "cinema/showtimes.json"),
+        ("bookings", "cinema/bookings.json"),
+        ("users", "cinema/users.json"),
+        ("todo-users", "todo/users.json"),
+        ("todo-lists", "todo/lists.json"),
+    ];
+    let nested = nested.into_iter().flat_map(|(id, file)| {
+        let contents = ["[\n]", "{\n\"a\": 7\n}", "{\n\"a\": {\"20151201\": 7}\n}"];
+        contents.map(|content| (id.to_owned(), Path::new("data").join(file), content))
+    });
+    for (id, file, content) in any.chain(nested) {
+        let (app, lines) = changed(|folder| fs::write(folder.join(&file), content).unwrap());
+        let log = expect_only_one_to_fail(&app, &lines, &id, &file);
+        let has_place = log.contains("line ") && log.contains("column ");
+        assert!(has_place, "{}: {log}", file.display());
+    }
+}
+
+#[test]
+fn a_duplicate_key_fails_its_own_service_and_is_logged_with_line_and_column() {
+    for (id, file) in data_files() {
+        for (content, place) in [
+            ("{\n  \"a\": {},\n  \"a\": {}\n}", "duplicate key `a` at line 3 column 5"),
+            ("{\"a\": [{\n\"b\": 1,\n\"b\": 1}]}", "duplicate key `b` at line 3 column 3"),
+        ] {
+            let (app, lines) = changed(|folder| fs::write(folder.join(&file), content).unwrap());
+            let log = expect_only_one_to_fail(&app, &lines, &id, &file);
+            assert!(log.contains(place), "{}: {log}", file.display());
         }
     }
 }
 
 #[test]
-fn a_rating_off_the_scale_is_the_wrong_shape() {
-    let (app, lines) =
-        changed(|data| edit(&data.join("cinema/movies.json"), "\"rating\": 8.8", "\"rating\": 11"));
+fn a_movie_with_the_key_of_another_one_is_a_duplicate_key() {
+    let file = Path::new("data/cinema/movies.json");
+    let (creed, frankenstein) =
+        ("267eedb8-0f5d-42d5-8f43-72426b9fb3e6", "7daf7208-be4d-4944-a3ae-c1c2f516f3e6");
+    let (app, lines) = changed(|folder| edit(&folder.join(file), frankenstein, creed));
+    let log = expect_only_one_to_fail(&app, &lines, "movies", file);
+    assert!(log.contains(&format!("duplicate key `{creed}` at line")), "{log}");
+}
+
+#[test]
+fn a_rating_off_the_scale_is_a_malformed_file() {
+    let (app, lines) = changed(|folder| {
+        edit(&folder.join("data/cinema/movies.json"), "\"rating\": 8.8", "\"rating\": 11")
+    });
     expect_problem(&get_from(&app, "/movies"), 500, "/movies");
-    // The end of the record, where all of it has been read.
+    // serde notices it at the end of the record.
     assert!(lines.text().contains("rating 11 is not on the scale"), "{}", lines.text());
     assert!(lines.text().contains("line 7 column 5"), "{}", lines.text());
 }
 
 #[test]
-fn fields_that_nobody_names_pass_through() {
-    let (app, _) = changed(|data| {
+fn fields_that_no_service_knows_pass_through() {
+    let (app, _) = changed(|folder| {
         let extra =
             "\"title\": \"Creed\",\n\"gross\": 173600000.50, \"big\": 123456789012345678901,";
-        edit(&data.join("cinema/movies.json"), "\"title\": \"Creed\",", extra);
+        edit(&folder.join("data/cinema/movies.json"), "\"title\": \"Creed\",", extra);
         edit(
-            &data.join("cinema/users.json"),
+            &folder.join("data/cinema/users.json"),
             "\"name\": \"Chris Rivers\",",
             "\"name\": \"Chris Rivers\", \"seat\": null,",
         );
         edit(
-            &data.join("todo/users.json"),
+            &folder.join("data/todo/users.json"),
             "\"name\": \"Aniket Sharma\",",
             "\"name\": \"Aniket Sharma\", \"tags\": [1, {}],",
         );
@@ -150,26 +207,23 @@ fn fields_that_nobody_names_pass_through() {
 }
 
 #[test]
-fn a_field_that_nobody_names_and_nobody_can_read_fails_its_own_record() {
-    let (app, lines) = changed(|data| {
+fn a_field_that_no_service_knows_must_still_be_unicode() {
+    let file = Path::new("data/cinema/movies.json");
+    let (app, lines) = changed(|folder| {
         let broken = "\"title\": \"Creed\", \"note\": \"\\ud800\",";
-        edit(&data.join("cinema/movies.json"), "\"title\": \"Creed\",", broken);
+        edit(&folder.join(file), "\"title\": \"Creed\",", broken);
     });
-    let creed = "/movies/267eedb8-0f5d-42d5-8f43-72426b9fb3e6";
-    for path in [creed, "/movies", "/movies/top"] {
-        expect_problem(&get_from(&app, path), 500, path);
-    }
-    assert!(lines.text().contains("267eedb8-0f5d-42d5-8f43-72426b9fb3e6`: "), "{}", lines.text());
-    assert_eq!(get_from(&app, "/movies/7daf7208-be4d-4944-a3ae-c1c2f516f3e6").status, 200);
+    let log = expect_only_one_to_fail(&app, &lines, "movies", file);
+    assert!(log.contains("escape at line 4 column "), "{log}");
 }
 
 #[test]
-fn another_file_needs_no_other_binary() {
-    let (app, _) = changed(|data| {
-        fs::write(data.join("cinema/showtimes.json"), r#"{"20160101": []}"#).unwrap()
+fn a_changed_file_needs_no_new_binary() {
+    let (app, _) = changed(|folder| {
+        fs::write(folder.join("data/cinema/showtimes.json"), r#"{"20160101": []}"#).unwrap()
     });
     assert_eq!(get_from(&app, "/showtimes").json(), json!({"20160101": []}));
     assert_eq!(get_from(&app, "/showtimes/20151201").status, 404);
     let tag = |app: &App| get_from(app, "/showtimes").header("etag").to_owned();
-    assert_ne!(tag(&app), tag(&changed(|_| {}).0), "another content has another tag");
+    assert_ne!(tag(&app), tag(&changed(|_| {}).0), "different content, different tag");
 }

@@ -1,9 +1,10 @@
-//! The contract of the application, proved from outside: a file a service, and
-//! what holds for all of them.
+//! The contract of the application, tested from outside: one file for each
+//! service, and the conventions that all of them follow.
 //!
 //! Runs against the components in this process or, with `APP_URL` set, against
 //! the server there: `APP_URL=http://127.0.0.1:3000 cargo test --test api`.
 
+mod architecture;
 mod bookings;
 mod conventions;
 mod data;
@@ -32,38 +33,65 @@ use serde_json::Value;
 use serde_json::ser::PrettyFormatter;
 use support::Reply;
 
-/// The components of the application, ready to be loaded.
+/// The folder of the application, with its components built.
 fn application() -> PathBuf {
     static BUILT: LazyLock<()> = LazyLock::new(|| support::prepare(&support::folder("")));
     LazyLock::force(&BUILT);
     support::folder("")
 }
 
-/// A loader of the application, to change something about it.
+/// A loader of the application, for tests that change something about it.
 fn loader() -> Loader {
     support::loader(&application())
 }
 
+/// What was asked, as far as it decides what may be answered.
+#[derive(Debug)]
+pub struct Sent {
+    method: Method,
+    path: String,
+    /// Whether a browser asks for permission to send another request (CORS).
+    is_preflight: bool,
+}
+
+impl Sent {
+    fn of<B>(request: &Request<B>) -> Self {
+        let asks = request.headers().contains_key("access-control-request-method");
+        Self {
+            method: request.method().clone(),
+            path: request.uri().to_string(),
+            is_preflight: request.method() == Method::OPTIONS && asks,
+        }
+    }
+}
+
+/// Sends a request to the application, or to the server at `APP_URL`.
 fn send(request: Request<Body>) -> Reply {
     static APP: LazyLock<App> = LazyLock::new(|| loader().load().expect("an application"));
-    let (method, path) = (request.method().clone(), request.uri().to_string());
+    let sent = Sent::of(&request);
     let reply = support::send_anywhere(&APP, request);
-    check_conventions(&method, &path, &reply);
+    check_conventions(&sent, &reply);
+    reply
+}
+
+/// Sends a request to an application of a test's own.
+fn send_to(app: &App, request: Request<Body>) -> Reply {
+    let sent = Sent::of(&request);
+    let reply = support::send(app, request);
+    check_conventions(&sent, &reply);
     reply
 }
 
 /// Sends a GET to an application of a test's own.
 fn get_from(app: &App, path: &str) -> Reply {
-    let reply = support::send(app, support::request(Method::GET, path));
-    check_conventions(&Method::GET, path, &reply);
-    reply
+    send_to(app, support::request(Method::GET, path))
 }
 
 fn get(path: &str) -> Reply {
     send(support::request(Method::GET, path))
 }
 
-/// The JSON of a successful answer.
+/// The JSON of a successful GET.
 fn get_json(path: &str) -> Value {
     let reply = get(path);
     assert_eq!(reply.status, StatusCode::OK, "{path}: {reply:?}");
@@ -71,7 +99,7 @@ fn get_json(path: &str) -> Value {
     reply.json()
 }
 
-/// What a problem says is wrong.
+/// Checks the problem document of a response, and gives its `detail`.
 #[track_caller]
 fn expect_problem(reply: &Reply, status: u16, path: &str) -> String {
     assert_eq!(reply.status, status, "{path}: {reply:?}");
@@ -85,21 +113,21 @@ fn expect_problem(reply: &Reply, status: u16, path: &str) -> String {
     problem["detail"].as_str().expect("a detail").to_owned()
 }
 
-/// What is wrong with a GET of `path`.
+/// The `detail` of the problem that a GET of `path` gets.
 #[track_caller]
 fn get_problem(path: &str, status: u16) -> String {
     expect_problem(&get(path), status, path)
 }
 
-/// What holds for every answer of every service.
-fn check_conventions(method: &Method, path: &str, reply: &Reply) {
-    openapi::check(method, path, reply);
+/// Checks what holds for every response of every service.
+fn check_conventions(sent: &Sent, reply: &Reply) {
+    openapi::check(sent, reply);
     if reply.status == StatusCode::NOT_MODIFIED {
         assert_eq!((reply.header("content-length"), reply.body.as_str()), ("", ""));
         return;
     }
     let length: usize = reply.header("content-length").parse().expect("a content-length");
-    if method == Method::HEAD {
+    if sent.method == Method::HEAD {
         assert_eq!(reply.body, "");
         return;
     }
@@ -109,7 +137,7 @@ fn check_conventions(method: &Method, path: &str, reply: &Reply) {
     }
 }
 
-/// The JSON of `value` as people read it.
+/// `value` as the services write JSON.
 fn pretty(value: &Value) -> String {
     let mut text = Vec::new();
     let formatter = PrettyFormatter::with_indent(b"    ");

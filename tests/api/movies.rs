@@ -8,7 +8,7 @@ const CREED: &str = "267eedb8-0f5d-42d5-8f43-72426b9fb3e6";
 const FRANKENSTEIN: &str = "7daf7208-be4d-4944-a3ae-c1c2f516f3e6";
 
 #[test]
-fn movies_are_all_movies_by_id() {
+fn all_movies_are_listed_by_id() {
     let movies = get_json("/movies");
     assert_eq!(movies, data("cinema/movies.json"));
     assert_eq!(
@@ -27,7 +27,7 @@ fn movies_are_all_movies_by_id() {
 }
 
 #[test]
-fn a_movie_has_its_uri() {
+fn a_single_movie_includes_its_uri() {
     let uri = format!("/movies/{CREED}");
     assert_eq!(
         get_json(&uri),
@@ -42,13 +42,13 @@ fn a_movie_has_its_uri() {
 }
 
 #[test]
-fn an_unknown_movie_is_not_found() {
+fn an_unknown_movie_is_404() {
     let detail = get_problem("/movies/no-such-movie", 404);
     assert!(detail.contains("`no-such-movie`"), "{detail}");
 }
 
 #[test]
-fn movies_can_be_chosen_by_id_and_unknown_ids_are_left_out() {
+fn movies_can_be_selected_by_id_and_unknown_ids_are_left_out() {
     let movies =
         get_json(&format!("/movies?id={CREED}&id=no-such-movie&id={FRANKENSTEIN}&id={CREED}"));
     let all = data("cinema/movies.json");
@@ -57,7 +57,7 @@ fn movies_can_be_chosen_by_id_and_unknown_ids_are_left_out() {
 }
 
 #[test]
-fn at_most_a_hundred_movies_can_be_chosen() {
+fn at_most_100_movies_can_be_selected() {
     let path = |ids: usize| format!("/movies?{}", vec![format!("id={CREED}"); ids].join("&"));
     assert_eq!(get_json(&path(100)).as_object().unwrap().len(), 1);
     let detail = get_problem(&path(101), 400);
@@ -65,7 +65,7 @@ fn at_most_a_hundred_movies_can_be_chosen() {
 }
 
 #[test]
-fn the_top_is_ranked_by_rating_then_title_then_id() {
+fn top_movies_are_sorted_by_rating_then_title_then_id() {
     let mut movies: Vec<_> =
         data("cinema/movies.json").as_object().unwrap().clone().into_iter().collect();
     movies.sort_by_key(|(id, movie)| {
@@ -89,12 +89,12 @@ fn the_top_is_ranked_by_rating_then_title_then_id() {
     }
     assert!(
         ranked.windows(2).any(|pair| pair[0]["rating"] == pair[1]["rating"]),
-        "the data has equal ratings, or this test would not see their order"
+        "the data must have equal ratings for this test to see their order"
     );
 }
 
 #[test]
-fn a_malformed_limit_or_offset_is_named() {
+fn a_malformed_limit_or_offset_is_400_and_named() {
     for query in ["limit=0", "limit=101", "limit=ten", "limit=", "limit=3&limit=4", "limit=-1"] {
         let detail = get_problem(&format!("/movies/top?{query}"), 400);
         assert!(detail.contains("`limit`"), "{query}: {detail}");
@@ -106,7 +106,7 @@ fn a_malformed_limit_or_offset_is_named() {
 }
 
 #[test]
-fn unknown_parameters_are_ignored() {
+fn unknown_query_parameters_are_ignored() {
     assert_eq!(get_json("/movies?limit=x"), get_json("/movies"));
     assert_eq!(get_json("/movies/top?page=2"), get_json("/movies/top"));
 }

@@ -1,120 +1,102 @@
-//! The description of the API, executed: every example against the components,
-//! every answer of the components against the description.
+//! The description of the API, executed: the components answer every example as
+//! the document says, and the document describes every response of any test.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-
 use std::sync::LazyLock;
 
-use http::{Method, StatusCode};
-use serde_json::{Value, json};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+use serde_json::{Map, Value, json};
 
 use crate::support::{Reply, folder, request};
-use crate::{get, get_json, send};
+use crate::{Sent, get, get_json, send};
 
 static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
     let text = fs::read_to_string(folder("components/home/openapi.json")).expect("a document");
     serde_json::from_str(&text).expect("JSON")
 });
 
-/// What a `$ref` points at, or the value itself.
-fn resolve(value: &'static Value) -> &'static Value {
-    match value["$ref"].as_str().and_then(|uri| uri.strip_prefix('#')) {
-        Some(pointer) => DOCUMENT.pointer(pointer).unwrap_or_else(|| panic!("no {pointer}")),
-        None => value,
-    }
+/// A documented GET.
+pub struct Operation {
+    /// The path as the document writes it, with a `{name}` for each parameter.
+    pub path: &'static str,
+    /// The path with the example of each parameter.
+    pub example: String,
+    /// The same, with the query.
+    pub example_with_query: String,
+    /// The siblings that it asks.
+    pub asks: Vec<&'static str>,
+    /// What the document says about it.
+    pub description: &'static Value,
 }
 
-/// The path of the document that stands for `path`, the more literal the
-/// better, and its item.
-fn find(path: &str) -> Option<(&'static str, &'static Value)> {
-    let segments: Vec<_> = path.split('?').next()?.trim_matches('/').split('/').collect();
-    let matches = |template: &str| {
-        let template: Vec<_> = template.trim_matches('/').split('/').collect();
-        template.len() == segments.len()
-            && template.iter().zip(&segments).all(|(part, segment)| {
-                part == segment || (part.starts_with('{') && !segment.is_empty())
-            })
-    };
-    let paths = DOCUMENT["paths"].as_object().expect("paths");
-    let found = paths.iter().filter(|(template, _)| matches(template));
-    found
-        .min_by_key(|(template, _)| template.matches('{').count())
-        .map(|(path, item)| (path.as_str(), item))
-}
-
-/// Fails unless the document has `reply` as an answer to `method` at `path`.
-pub fn check(method: &Method, path: &str, reply: &Reply) {
-    let what = format!("{method} {path}: {reply:?}");
-    let status = reply.status.as_str();
-    let responses = &DOCUMENT["components"]["responses"];
-    let response = match (find(path), method) {
-        (None, _) if reply.status == StatusCode::BAD_REQUEST => &responses["BadRequest"],
-        (None, _) => {
-            assert_eq!(reply.status, StatusCode::NOT_FOUND, "an unknown route: {what}");
-            &responses["NotFound"]
-        }
-        (Some(_), _) if reply.status == StatusCode::BAD_REQUEST && method != Method::GET => {
-            &responses["BadRequest"]
-        }
-        (Some((_, item)), &Method::GET | &Method::HEAD) => {
-            resolve(&item["get"]["responses"][status])
-        }
-        (Some(_), &Method::OPTIONS) => return,
-        (Some(_), _) => &responses["MethodNotAllowed"],
-    };
-    assert!(response.is_object(), "an undocumented status: {what}");
-    check_headers(&response["headers"], reply, &what);
-    let Some(content) = response["content"].as_object() else {
-        assert_eq!(reply.body, "", "{what}");
-        return;
-    };
-    let content_type = reply.header("content-type").split(';').next().unwrap();
-    let media = content.get(content_type).unwrap_or_else(|| panic!("undocumented content: {what}"));
-    if method != Method::HEAD {
-        let body = match content_type.ends_with("json") {
-            true => reply.json(),
-            false => reply.body.clone().into(),
-        };
-        validate(&media["schema"], &body, &what);
-    }
-}
-
-fn check_headers(headers: &'static Value, reply: &Reply, what: &str) {
-    let documented = headers.as_object().expect("headers");
-    for (name, header) in documented {
-        let text = reply.header(name);
-        if text.is_empty() && name == "Vary" {
-            continue; // of the index alone
-        }
-        let schema = &resolve(header)["schema"];
-        let value: Value = match schema["type"] == "integer" {
-            true => {
-                serde_json::from_str(text).unwrap_or_else(|error| panic!("{name}: {error}: {what}"))
+impl Operation {
+    fn new(path: &'static str, description: &'static Value) -> Self {
+        let mut example = path.to_owned();
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        for parameter in description["parameters"].as_array().expect("parameters") {
+            let parameter = resolve(parameter);
+            let (name, value) = (text(&parameter["name"]), &parameter["example"]);
+            match text(&parameter["in"]) {
+                "path" => example = example.replace(&format!("{{{name}}}"), text(value)),
+                "query" => {
+                    for value in value.as_array().cloned().unwrap_or(vec![value.clone()]) {
+                        query.append_pair(name, value.as_str().unwrap_or(&value.to_string()));
+                    }
+                }
+                _ => {}
             }
-            false => text.into(),
-        };
-        validate(schema, &value, &format!("{name} of {what}"));
+        }
+        let query = query.finish();
+        let separator = if query.is_empty() { "" } else { "?" };
+        let asks = description["x-asks"].as_array().into_iter().flatten();
+        Self {
+            path,
+            example_with_query: format!("{example}{separator}{query}"),
+            example,
+            asks: asks.map(text).collect(),
+            description,
+        }
     }
-    let documented: BTreeSet<_> = documented.keys().map(|name| name.to_lowercase()).collect();
-    for name in reply.headers.keys().map(|name| name.as_str()) {
-        let known =
-            documented.contains(name) || ["content-type", "connection", "date"].contains(&name);
-        assert!(known, "an undocumented header {name}: {what}");
+
+    /// Whether the document has a response with that status.
+    pub fn documents(&self, status: u16) -> bool {
+        !self.description["responses"][status.to_string()].is_null()
+    }
+
+    /// The names of the query parameters.
+    fn query_parameters(&self) -> BTreeSet<&'static str> {
+        let parameters = self.description["parameters"].as_array().expect("parameters");
+        let parameters = parameters.iter().map(resolve).filter(|one| one["in"] == "query");
+        parameters.map(|parameter| text(&parameter["name"])).collect()
     }
 }
 
-/// Fails unless `value` is what `schema`, a schema of the document, says.
-fn validate(schema: &Value, value: &Value, what: &str) {
-    // The definitions that the schema points at stand beside it.
-    let schema = json!({"allOf": [schema], "components": DOCUMENT["components"]});
-    let validator = jsonschema::draft202012::new(&schema).expect("a schema");
-    if let Err(error) = validator.validate(value) {
-        panic!("{error} at {}: {what}", error.instance_path());
-    }
+/// Every documented GET.
+pub fn operations() -> impl Iterator<Item = Operation> {
+    let paths = DOCUMENT["paths"].as_object().expect("paths");
+    paths.iter().map(|(path, item)| Operation::new(path, &item["get"]))
 }
 
-/// Every example in the document.
+/// An example of every resource: each path, without a query and with the
+/// documented one.
+pub fn paths() -> BTreeSet<String> {
+    operations().flat_map(|operation| [operation.example, operation.example_with_query]).collect()
+}
+
+/// The routes as the index and the README write them, such as `/movies/<id>`,
+/// each with its operation.
+pub fn routes() -> BTreeMap<&'static str, Operation> {
+    let mut routes = BTreeMap::from([("/", "/")]);
+    for (path, item) in DOCUMENT["paths"].as_object().expect("paths") {
+        let uris = item["x-uris"].as_object().expect("x-uris").values();
+        routes.extend(uris.map(|uri| (text(uri), path.as_str())));
+    }
+    let operation = |path| Operation::new(path, &DOCUMENT["paths"][path]["get"]);
+    routes.into_iter().map(|(route, path)| (route, operation(path))).collect()
+}
+
+/// Every example of a response in the document.
 pub fn examples() -> Vec<&'static Value> {
     fn collect(value: &'static Value, found: &mut Vec<&'static Value>) {
         if value.get("x-request").is_some() {
@@ -132,18 +114,177 @@ pub fn examples() -> Vec<&'static Value> {
     found
 }
 
+fn text(value: &'static Value) -> &'static str {
+    value.as_str().unwrap_or_else(|| panic!("{value} is not text"))
+}
+
+/// The target of a `$ref`, or the value itself.
+fn resolve(value: &'static Value) -> &'static Value {
+    match value["$ref"].as_str().and_then(|uri| uri.strip_prefix('#')) {
+        Some(pointer) => DOCUMENT.pointer(pointer).unwrap_or_else(|| panic!("no {pointer}")),
+        None => value,
+    }
+}
+
+/// The operation that the document has for `path`, if any: the most literal one
+/// of those that match.
+fn find(path: &str) -> Option<Operation> {
+    let segments: Vec<_> = path.split('?').next()?.trim_matches('/').split('/').collect();
+    let matches = |template: &str| {
+        let template: Vec<_> = template.trim_matches('/').split('/').collect();
+        template.len() == segments.len()
+            && template.iter().zip(&segments).all(|(part, segment)| {
+                part == segment || (part.starts_with('{') && !segment.is_empty())
+            })
+    };
+    let found = operations().filter(|operation| matches(operation.path));
+    found.min_by_key(|operation| operation.path.matches('{').count())
+}
+
+/// A response without a body: OPTIONS is not among the document's operations.
+static NO_CONTENT: LazyLock<Value> = LazyLock::new(|| json!({"description": ""}));
+
+/// Fails unless the document has `reply` as a response to `sent`.
+pub fn check(sent: &Sent, reply: &Reply) {
+    let what = format!("{sent:?}: {reply:?}");
+    let (kind, response) = find_response(sent, reply, &what);
+    check_headers(kind, response, reply, &what);
+    let Some(content) = response["content"].as_object() else {
+        assert_eq!(reply.body, "", "{what}");
+        assert_eq!(reply.header("content-type"), "", "{what}");
+        return;
+    };
+    let content_type = reply.header("content-type").split(';').next().unwrap();
+    let media = content.get(content_type).unwrap_or_else(|| panic!("undocumented content: {what}"));
+    if sent.method != Method::HEAD {
+        let body = match content_type.ends_with("json") {
+            true => reply.json(),
+            false => reply.body.clone().into(),
+        };
+        validate(&media["schema"], &body, &what);
+    }
+}
+
+/// The kind of the response, a key of `x-common-headers`, and what the document
+/// says about it.
+fn find_response(sent: &Sent, reply: &Reply, what: &str) -> (&'static str, &'static Value) {
+    let responses = &DOCUMENT["components"]["responses"];
+    let reads = sent.method == Method::GET || sent.method == Method::HEAD;
+    if sent.is_preflight {
+        assert_eq!(reply.status, StatusCode::OK, "a preflight: {what}");
+        return ("cors_preflight", &NO_CONTENT);
+    }
+    let response = match find(&sent.path) {
+        None if reply.status == StatusCode::BAD_REQUEST => &responses["BadRequest"],
+        None => {
+            assert_eq!(reply.status, StatusCode::NOT_FOUND, "an undocumented path: {what}");
+            &responses["NotFound"]
+        }
+        Some(operation) if reads => {
+            resolve(&operation.description["responses"][reply.status.as_str()])
+        }
+        Some(_) if reply.status == StatusCode::BAD_REQUEST => &responses["BadRequest"],
+        Some(_) if sent.method == Method::OPTIONS => {
+            assert_eq!(reply.status, StatusCode::OK, "OPTIONS: {what}");
+            return ("options", &NO_CONTENT);
+        }
+        Some(_) => {
+            assert_eq!(reply.status, StatusCode::METHOD_NOT_ALLOWED, "{what}");
+            &responses["MethodNotAllowed"]
+        }
+    };
+    assert!(response.is_object(), "an undocumented status: {what}");
+    let kind = match reply.status {
+        StatusCode::OK => "success",
+        StatusCode::NOT_MODIFIED => "not_modified",
+        _ => "problem",
+    };
+    (kind, response)
+}
+
+/// Fails unless `reply` has exactly the headers that the document lists for all
+/// responses, for those of its kind, and for `response`, with valid values.
+fn check_headers(kind: &str, response: &'static Value, reply: &Reply, what: &str) {
+    let mut documented = Map::new();
+    let common = &DOCUMENT["x-common-headers"];
+    for headers in [&common["all"], &common[kind], &response["headers"]] {
+        documented.extend(headers.as_object().cloned().unwrap_or_default());
+    }
+    assert!(common[kind].is_object(), "no common headers for {kind}");
+    for (name, header) in &documented {
+        let pointer = header["$ref"].as_str().and_then(|uri| uri.strip_prefix('#'));
+        let header = pointer.map_or(header, |pointer| DOCUMENT.pointer(pointer).expect(pointer));
+        let values: Vec<_> = reply.headers.get_all(name).iter().collect();
+        assert_eq!(values.len(), 1, "{name} must be there once: {what}");
+        let text = reply.header(name);
+        let value: Value = match header["schema"]["type"] == "integer" {
+            true => {
+                serde_json::from_str(text).unwrap_or_else(|error| panic!("{name}: {error}: {what}"))
+            }
+            false => text.into(),
+        };
+        validate(&header["schema"], &value, &format!("{name} of {what}"));
+    }
+    let documented: BTreeSet<_> = documented.keys().map(|name| name.to_lowercase()).collect();
+    for name in reply.headers.keys().map(|name| name.as_str()) {
+        let known =
+            documented.contains(name) || ["content-type", "connection", "date"].contains(&name);
+        assert!(known, "an undocumented header {name}: {what}");
+    }
+}
+
+/// Fails unless `value` conforms to `schema`, a schema of the document.
+fn validate(schema: &Value, value: &Value, what: &str) {
+    // The definitions that the schema refers to.
+    let schema = json!({"allOf": [schema], "components": DOCUMENT["components"]});
+    let validator = jsonschema::draft202012::new(&schema).expect("a schema");
+    if let Err(error) = validator.validate(value) {
+        panic!("{error} at {}: {what}", error.instance_path());
+    }
+}
+
 #[test]
-fn the_document_is_served_as_it_stands() {
+fn the_document_is_served_as_written() {
     assert_eq!(get_json("/openapi.json"), *DOCUMENT);
 }
 
 #[test]
-fn every_example_is_what_the_components_answer() {
+fn every_reference_has_a_target_and_every_definition_is_used() {
+    fn collect(value: &'static Value, found: &mut BTreeSet<&'static str>) {
+        if let Some(uri) = value["$ref"].as_str() {
+            resolve(value);
+            found.insert(uri);
+        }
+        match value {
+            Value::Object(members) => members.values().for_each(|value| collect(value, found)),
+            Value::Array(items) => items.iter().for_each(|value| collect(value, found)),
+            _ => {}
+        }
+    }
+    let mut used = BTreeSet::new();
+    collect(&DOCUMENT, &mut used);
+    // No operation is documented for other methods than GET.
+    used.insert("#/components/responses/MethodNotAllowed");
+    for (kind, definitions) in DOCUMENT["components"].as_object().unwrap() {
+        for name in definitions.as_object().unwrap().keys() {
+            let uri = format!("#/components/{kind}/{name}");
+            assert!(used.contains(uri.as_str()), "{uri} is not used");
+        }
+    }
+}
+
+#[test]
+fn every_example_is_what_the_components_send() {
     let mut seen = 0;
     for example in examples().into_iter().filter(|example| example["x-failing-sibling"].is_null()) {
-        let path = example["x-request"].as_str().unwrap();
+        let path = text(&example["x-request"]);
         let method = example["x-method"].as_str().unwrap_or("GET").parse().unwrap();
-        let reply = send(request(method, path));
+        let mut request = request(method, path);
+        for (name, value) in example["x-headers"].as_object().into_iter().flatten() {
+            let name: HeaderName = name.parse().unwrap();
+            request.headers_mut().insert(name, HeaderValue::from_static(text(value)));
+        }
+        let reply = send(request);
         let body = match reply.header("content-type").contains("json") {
             true => reply.json(),
             false => reply.body.into(),
@@ -155,73 +296,42 @@ fn every_example_is_what_the_components_answer() {
 }
 
 #[test]
-fn every_operation_answers_with_the_examples_of_its_parameters() {
-    for (path, item) in DOCUMENT["paths"].as_object().unwrap() {
-        let mut uri = path.clone();
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        for parameter in item["get"]["parameters"].as_array().unwrap() {
-            let parameter = resolve(parameter);
-            let (name, example) = (parameter["name"].as_str().unwrap(), &parameter["example"]);
-            match parameter["in"].as_str().unwrap() {
-                "path" => uri = uri.replace(&format!("{{{name}}}"), example.as_str().unwrap()),
-                "query" => {
-                    let values = example.as_array().cloned().unwrap_or(vec![example.clone()]);
-                    for value in values {
-                        query.append_pair(name, value.as_str().unwrap_or(&value.to_string()));
-                    }
-                }
-                _ => {}
-            }
-        }
-        assert_eq!(get(&format!("{uri}?{}", query.finish())).status, StatusCode::OK, "{uri}");
+fn every_operation_answers_the_examples_of_its_parameters() {
+    for path in paths() {
+        assert_eq!(get(&path).status, StatusCode::OK, "{path}");
     }
 }
 
 #[test]
-fn every_route_of_a_component_is_in_the_document_and_the_other_way_round() {
-    // A route is an arm of a service's `match`: `["movies", id] => ...`.
-    let mut routes = BTreeSet::new();
-    for component in folder("components").read_dir().unwrap() {
-        let source = fs::read_to_string(component.unwrap().path().join("src/lib.rs")).unwrap();
-        let arms = source.lines().map(str::trim).filter(|line| line.starts_with('['));
-        let arms = arms.filter_map(|line| line.strip_prefix('[')?.split_once("] => "));
-        for (pattern, _) in arms {
-            let segments = pattern.split(", ").filter(|segment| !segment.is_empty());
-            let segments = segments.map(|segment| match segment.strip_prefix('"') {
-                Some(literal) => literal.trim_end_matches('"').to_owned(),
-                None => "{}".to_owned(),
-            });
-            routes.insert(format!("/{}", segments.collect::<Vec<_>>().join("/")));
+fn every_operation_documents_its_preconditions() {
+    for Operation { path, description, .. } in operations() {
+        let parameters = description["parameters"].as_array().unwrap().iter().map(resolve);
+        let names: Vec<_> = parameters.map(|parameter| text(&parameter["name"])).collect();
+        for name in ["If-Match", "If-None-Match"] {
+            assert!(names.contains(&name), "{path} does not document {name}");
         }
-    }
-    let documented = DOCUMENT["paths"].as_object().unwrap().keys().map(|path| {
-        let segments =
-            path.split('/').map(|segment| if segment.starts_with('{') { "{}" } else { segment });
-        segments.collect::<Vec<_>>().join("/")
-    });
-    assert_eq!(routes, documented.collect());
-}
-
-#[test]
-fn the_index_names_exactly_the_routes_of_the_document() {
-    for (path, item) in DOCUMENT["paths"].as_object().unwrap() {
-        let uris = item["x-uris"].as_object().unwrap();
-        assert!(path == "/" || !uris.is_empty(), "{path} is missing from the index");
-        for uri in uris.values().map(|uri| uri.as_str().unwrap()) {
-            let uri = uri.split('?').next().unwrap().replace('<', "{").replace('>', "}");
-            assert_eq!(uri, *path);
+        for status in ["304", "412"] {
+            assert!(description["responses"][status].is_object(), "{path}: {status}");
         }
     }
 }
 
 #[test]
-fn the_readme_has_exactly_the_routes_of_the_document() {
-    let readme = fs::read_to_string(folder("README.md")).unwrap();
-    let section = readme.split("## Routes").nth(1).unwrap().split("\n## ").next().unwrap();
-    let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
-    let routes: BTreeSet<_> = rows.map(|(route, _)| route).collect();
-    let uris = DOCUMENT["paths"].as_object().unwrap().values();
-    let uris = uris.flat_map(|item| item["x-uris"].as_object().unwrap().values());
-    let uris = uris.map(|uri| uri.as_str().unwrap()).chain(["/"]);
-    assert_eq!(routes, uris.collect());
+fn every_uri_of_the_index_is_its_path_with_all_query_parameters() {
+    for (route, operation) in routes() {
+        let (uri, query) = route.split_once('?').unwrap_or((route, ""));
+        assert_eq!(uri.replace('<', "{").replace('>', "}"), operation.path, "{route}");
+        let named: BTreeSet<_> =
+            form_urlencoded::parse(query.as_bytes()).map(|pair| pair.0).collect();
+        let named: BTreeSet<_> = named.iter().map(AsRef::as_ref).collect();
+        let is_plain = query.is_empty();
+        assert!(is_plain || named == operation.query_parameters(), "{route}");
+    }
+    for operation in operations() {
+        let routes = routes().into_iter().filter(|(_, known)| known.path == operation.path);
+        let has_query = routes.map(|(route, _)| route.contains('?')).collect::<Vec<_>>();
+        assert!(!has_query.is_empty(), "the index lacks {}", operation.path);
+        let takes_query = !operation.query_parameters().is_empty();
+        assert_eq!(has_query.contains(&true), takes_query, "{}", operation.path);
+    }
 }

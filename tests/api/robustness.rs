@@ -1,13 +1,13 @@
-//! Whatever comes in, no answer is a 5xx: property tests through the real
-//! components. Every answer is held against the description too.
+//! No request gets a 5xx: property tests through the real components. Every
+//! response is checked against openapi.json too.
 
 use http::{HeaderName, HeaderValue, Method, Request};
 use proptest::prelude::*;
 
-use crate::home::ROUTES;
+use crate::openapi::operations;
 use crate::send;
 
-/// Paths that look like those of the application, and others.
+/// The application's paths, paths that resemble them, and others.
 fn path() -> impl Strategy<Value = String> {
     let known = prop::sample::select(vec![
         "movies",
@@ -34,8 +34,7 @@ fn path() -> impl Strategy<Value = String> {
     let made = prop::collection::vec(segment, 0..6);
     prop_oneof![
         made.prop_map(|segments| format!("/{}", segments.join("/"))),
-        prop::sample::select(ROUTES.to_vec())
-            .prop_map(|(_, example)| { example.split('?').next().unwrap_or_default().to_owned() }),
+        prop::sample::select(operations().map(|operation| operation.example).collect::<Vec<_>>()),
     ]
 }
 
@@ -58,6 +57,7 @@ fn query() -> impl Strategy<Value = String> {
 fn headers() -> impl Strategy<Value = Vec<(HeaderName, HeaderValue)>> {
     let name = prop::sample::select(vec![
         "accept",
+        "if-match",
         "if-none-match",
         "x-request-id",
         "spin-path-info",
@@ -74,7 +74,7 @@ fn headers() -> impl Strategy<Value = Vec<(HeaderName, HeaderValue)>> {
         Just("text/html;q=0.5, */*".to_owned()),
         Just("\"a\", W/\"b\", *".to_owned()),
     ];
-    // Spin answers a header that is not UTF-8 with a 500 of its own.
+    // Spin itself answers 500 if a header is not UTF-8.
     let weight = if std::env::var_os("APP_URL").is_some() { 0 } else { 1 };
     let bytes = prop::collection::vec(128_u8..=255, 1..20);
     let value = prop_oneof![
@@ -90,11 +90,11 @@ fn encode(bytes: &[u8]) -> String {
 }
 
 proptest! {
-    // How many cases: `PROPTEST_CASES`, by default 256 each.
+    // `PROPTEST_CASES` sets the number of cases; the default is 256.
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_path_query_or_header_is_a_server_error(
+    fn no_path_query_or_header_causes_a_server_error(
         path in path(),
         query in query(),
         headers in headers(),

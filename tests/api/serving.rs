@@ -249,7 +249,7 @@ fn the_second_start_answers_within_a_third_of_a_second() {
 fn what_components_write_is_shown_unless_it_is_to_be_quiet() {
     for (quiet, shows) in [(false, true), (true, false)] {
         let copy = crate::support::copy(&application());
-        std::fs::remove_file(copy.path().join("data/cinema/movies.json")).unwrap();
+        std::fs::write(copy.path().join("data/cinema/movies.json"), "{").unwrap();
         let folder = copy.path().to_str().unwrap();
         let arguments: &[&str] = if quiet { &["-q", "-f", folder] } else { &["-f", folder] };
         let (running, address) = Running::serving(arguments);

@@ -3,7 +3,7 @@
 use crate::{data, get_json, get_problem};
 
 #[test]
-fn showtimes_are_the_movies_of_every_date() {
+fn showtimes_are_listed_by_date() {
     let showtimes = get_json("/showtimes");
     assert_eq!(showtimes, data("cinema/showtimes.json"));
     let dates: Vec<_> = showtimes.as_object().unwrap().keys().cloned().collect();
@@ -12,7 +12,7 @@ fn showtimes_are_the_movies_of_every_date() {
 }
 
 #[test]
-fn a_date_has_its_movies() {
+fn the_movies_of_a_single_date_are_listed() {
     let movies = get_json("/showtimes/20151201");
     let movies = movies.as_array().unwrap();
     assert_eq!(movies.len(), 4);
@@ -21,7 +21,7 @@ fn a_date_has_its_movies() {
 }
 
 #[test]
-fn an_unknown_date_is_not_found() {
+fn an_unknown_date_is_404() {
     for date in ["20991231", "2015-12-01", "tomorrow"] {
         let detail = get_problem(&format!("/showtimes/{date}"), 404);
         assert!(detail.contains(date), "{detail}");

@@ -1,19 +1,20 @@
-//! How services call each other: how often, and with whose leave.
+//! How services ask each other: whom, how often, and what happens with unusual
+//! answers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
-use host::manifest::Manifest;
 use host::{App, full};
 use http::{Method, Response};
 use serde_json::json;
 
+use crate::architecture::{component_of, manifest};
+use crate::openapi::operations;
 use crate::support::{self, edit, request};
-use crate::{application, expect_problem, get_from, loader};
+use crate::{application, expect_problem, get_from, loader, send_to};
 
-/// An application whose user `dwight_schrute` has booked `bookings` different
-/// movies of the `movies` that there are, and the requests that its siblings
-/// have been sent.
+/// An application of `movies` movies, of which the user `dwight_schrute` has
+/// booked `bookings`; and what its siblings have been asked.
 fn counted(bookings: usize, movies: usize) -> (App, Arc<Mutex<Vec<String>>>) {
     let copy = support::copy(&application());
     let id = |number: usize| format!("movie-{number:04}");
@@ -31,23 +32,47 @@ fn counted(bookings: usize, movies: usize) -> (App, Arc<Mutex<Vec<String>>>) {
     std::fs::write(data.join("bookings.json"), json!({"dwight_schrute": dates}).to_string())
         .unwrap();
     let siblings = support::loader(copy.path()).load().expect("an application");
+    recorded(&siblings, ["bookings", "movies"])
+}
+
+/// The application with those siblings replaced by the ones of `answering`; and
+/// what they have been asked, as `<component id> <path>`.
+fn recorded(
+    answering: &App,
+    siblings: impl IntoIterator<Item = impl Into<String>>,
+) -> (App, Arc<Mutex<Vec<String>>>) {
     let asked = Arc::new(Mutex::new(Vec::new()));
-    let mut users = loader();
-    for sibling in ["bookings", "movies"] {
-        let (siblings, asked) = (siblings.clone(), asked.clone());
-        users = users.replace(sibling, move |request| {
-            let (siblings, asked) = (siblings.clone(), asked.clone());
-            async move {
-                asked.lock().unwrap().push(request.uri().path().to_owned());
-                siblings.handle(request).await
-            }
+    let mut app = loader();
+    for sibling in siblings {
+        let sibling = sibling.into();
+        let (id, answering, asked) = (sibling.clone(), answering.clone(), asked.clone());
+        app = app.replace(&sibling, move |request| {
+            asked.lock().unwrap().push(format!("{id} {}", request.uri().path()));
+            let answering = answering.clone();
+            async move { answering.handle(request).await }
         });
     }
-    (users.load().expect("an application"), asked)
+    (app.load().expect("an application"), asked)
 }
 
 #[test]
-fn a_request_costs_two_sibling_requests_and_one_more_for_each_further_hundred() {
+fn every_operation_asks_exactly_the_siblings_that_the_document_names() {
+    let manifest = manifest();
+    let healthy = loader().load().expect("an application");
+    for operation in operations() {
+        let own = component_of(&manifest, operation.path);
+        let others = manifest.components.keys().filter(|id| **id != own).cloned();
+        let (app, asked) = recorded(&healthy, others);
+        assert_eq!(get_from(&app, &operation.example_with_query).status, 200);
+        let asked = asked.lock().unwrap();
+        let asked: BTreeSet<_> =
+            asked.iter().map(|asked| asked.split(' ').next().unwrap()).collect();
+        assert_eq!(asked, operation.asks.into_iter().collect(), "{}", operation.path);
+    }
+}
+
+#[test]
+fn a_request_sends_two_sibling_requests_and_one_more_for_each_further_hundred_bookings() {
     for (bookings, of_bookings, of_suggested) in
         [(1, 2, 2), (97, 2, 2), (98, 2, 3), (100, 2, 3), (101, 3, 3), (250, 4, 4)]
     {
@@ -68,7 +93,33 @@ fn a_request_costs_two_sibling_requests_and_one_more_for_each_further_hundred() 
 }
 
 #[test]
-fn fewer_movies_are_suggested_where_there_are_fewer() {
+fn a_user_may_have_booked_a_thousand_different_movies() {
+    let (app, asked) = counted(1000, 1003);
+    for (path, of_movies) in
+        [("/users/dwight_schrute/bookings", 10), ("/users/dwight_schrute/suggested", 11)]
+    {
+        assert_eq!(get_from(&app, path).status, 200, "{path}");
+        let asked: Vec<_> = asked.lock().unwrap().drain(..).collect();
+        let of = |id: &str| asked.iter().filter(|asked| asked.starts_with(id)).count();
+        assert_eq!((of("bookings "), of("movies ")), (1, of_movies), "{path}: {asked:?}");
+    }
+}
+
+#[test]
+fn bookings_of_more_than_a_thousand_different_movies_are_502() {
+    let (app, asked) = counted(1001, 1001);
+    for path in ["/users/dwight_schrute/bookings", "/users/dwight_schrute/suggested"] {
+        let detail = expect_problem(&get_from(&app, path), 502, path);
+        assert!(detail.contains("`bookings`"), "{path}: {detail}");
+        let asked: Vec<_> = asked.lock().unwrap().drain(..).collect();
+        let of_movies = asked.iter().filter(|asked| asked.starts_with("movies ")).count();
+        // The first page of the ranking is asked for together with the bookings.
+        assert_eq!(of_movies, usize::from(path.ends_with("suggested")), "{path}: {asked:?}");
+    }
+}
+
+#[test]
+fn fewer_movies_are_suggested_if_there_are_no_more() {
     for (bookings, movies) in [(2, 4), (4, 4), (99, 100), (100, 100)] {
         let (app, _) = counted(bookings, movies);
         let suggested = get_from(&app, "/users/dwight_schrute/suggested").json();
@@ -81,17 +132,17 @@ fn fewer_movies_are_suggested_where_there_are_fewer() {
 }
 
 #[test]
-fn an_unknown_user_costs_no_sibling_request() {
+fn a_request_for_an_unknown_user_asks_no_sibling() {
     let (app, asked) = counted(1, 1);
     assert_eq!(get_from(&app, "/users/nobody/bookings").status, 404);
     assert_eq!(get_from(&app, "/users/nobody/suggested").status, 404);
-    assert_eq!(support::send(&app, request(Method::POST, "/users/nobody/bookings")).status, 405);
+    assert_eq!(send_to(&app, request(Method::POST, "/users/nobody/bookings")).status, 405);
     assert_eq!(asked.lock().unwrap().len(), 0);
 }
 
 #[test]
-fn siblings_whose_answers_do_not_depend_on_each_other_are_asked_side_by_side() {
-    // Each answers only once both have been asked.
+fn suggestions_ask_both_siblings_at_the_same_time() {
+    // Each of them waits until both have been asked.
     let both = Arc::new(tokio::sync::Barrier::new(2));
     let healthy = loader().load().expect("an application");
     let mut app = loader();
@@ -110,7 +161,7 @@ fn siblings_whose_answers_do_not_depend_on_each_other_are_asked_side_by_side() {
 }
 
 #[test]
-fn a_booking_of_a_movie_that_nobody_knows_keeps_its_place() {
+fn a_booking_of_an_unknown_movie_keeps_its_place() {
     let copy = support::copy(&application());
     let bookings = copy.path().join("data/cinema/bookings.json");
     edit(&bookings, "7daf7208-be4d-4944-a3ae-c1c2f516f3e6", "lost & found/1");
@@ -127,7 +178,7 @@ fn a_booking_of_a_movie_that_nobody_knows_keeps_its_place() {
 }
 
 #[test]
-fn a_user_whose_bookings_are_empty_has_none() {
+fn an_empty_answer_of_a_sibling_is_404() {
     for (sibling, path) in
         [("bookings", "/users/michael_scott/bookings"), ("todo-lists", "/todo/users/luckas/lists")]
     {
@@ -140,7 +191,7 @@ fn a_user_whose_bookings_are_empty_has_none() {
 }
 
 #[test]
-fn usernames_are_encoded_on_their_way_to_a_sibling() {
+fn usernames_are_encoded_in_the_paths_of_siblings() {
     let copy = support::copy(&application());
     let data = copy.path().join("data/cinema");
     edit(&data.join("users.json"), "\"chris_rivers\"", "\"a/b?c #%41\"");
@@ -148,63 +199,4 @@ fn usernames_are_encoded_on_their_way_to_a_sibling() {
     let app = support::loader(copy.path()).load().expect("an application");
     let booked = get_from(&app, "/users/a%2Fb%3Fc%20%23%2541/bookings").json();
     assert_eq!(booked["20151201"][0]["title"], "Creed");
-}
-
-#[test]
-fn services_may_call_exactly_the_siblings_that_they_ask() {
-    let manifest = Manifest::read(&application()).expect("a manifest");
-    for (id, component) in &manifest.components {
-        let allowed: Vec<_> =
-            component.allowed_outbound_hosts.iter().map(ToString::to_string).collect();
-        let expected: &[&str] = match id.as_str() {
-            "users" => &["http://bookings.spin.internal", "http://movies.spin.internal"],
-            "todo-users" => &["http://todo-lists.spin.internal"],
-            _ => &[],
-        };
-        assert_eq!(allowed, expected, "{id}");
-    }
-}
-
-#[test]
-fn each_service_sees_its_own_data_file_alone() {
-    let manifest = Manifest::read(&application()).expect("a manifest");
-    for (id, component) in &manifest.components {
-        let root = tempfile::tempdir().unwrap();
-        host::files::mount(&manifest, component, root.path()).expect("mounted");
-        let seen: Vec<_> = glob::glob(&format!("{}/**/*.*", root.path().display()))
-            .unwrap()
-            .map(|path| path.unwrap().strip_prefix(root.path()).unwrap().to_owned())
-            .collect();
-        let expected = match id.as_str() {
-            "home" => Some("components/home/openapi.json".to_owned()),
-            "todo-users" => Some("data/todo/users.json".to_owned()),
-            "todo-lists" => Some("data/todo/lists.json".to_owned()),
-            id => Some(format!("data/cinema/{id}.json")),
-        };
-        assert_eq!(
-            seen,
-            expected.iter().map(Into::into).collect::<Vec<std::path::PathBuf>>(),
-            "{id}"
-        );
-    }
-}
-
-#[test]
-fn every_service_has_its_component_its_crate_and_its_tests() {
-    let manifest = Manifest::read(&application()).expect("a manifest");
-    let ids: Vec<_> = manifest.components.keys().cloned().collect();
-    let crates = support::folder("components").read_dir().expect("a folder");
-    let mut crates: Vec<_> =
-        crates.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    crates.sort();
-    assert_eq!(ids, crates);
-    for (id, component) in &manifest.components {
-        let binary = format!("target/wasm32-wasip2/release/{}.wasm", id.replace('-', "_"));
-        assert_eq!(*component.source.get_ref(), binary, "{id}");
-        let build = component.build.as_ref().expect("a build command");
-        let command = format!("cargo build --target wasm32-wasip2 --release -p {id}");
-        assert_eq!(build.command.as_slice(), [command], "{id}");
-        let tests = id.replace('-', "_");
-        assert!(include_str!("main.rs").contains(&format!("mod {tests};")), "{tests} has no tests");
-    }
 }

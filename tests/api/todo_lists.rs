@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::{data, get_json, get_problem};
 
 #[test]
-fn lists_are_the_names_of_every_list() {
+fn the_names_of_all_lists_are_sorted_and_unique() {
     let data = data("todo/lists.json");
     let names: BTreeSet<_> = data
         .as_object()
@@ -20,7 +20,7 @@ fn lists_are_the_names_of_every_list() {
 }
 
 #[test]
-fn a_user_has_the_items_of_each_list() {
+fn the_lists_of_a_user_have_their_items() {
     assert_eq!(
         get_json("/todo/lists/saurabh_badhwar"),
         json!({
@@ -31,7 +31,7 @@ fn a_user_has_the_items_of_each_list() {
 }
 
 #[test]
-fn a_user_without_lists_is_not_found() {
+fn lists_of_a_user_without_any_are_404() {
     for username in ["luckas", "nobody"] {
         let detail = get_problem(&format!("/todo/lists/{username}"), 404);
         assert!(detail.contains(username), "{detail}");

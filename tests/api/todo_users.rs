@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::{data, get, get_json, get_problem};
 
 #[test]
-fn the_greeting_says_what_to_do_next() {
+fn the_greeting_names_the_routes_to_try() {
     let reply = get("/todo");
     assert_eq!(reply.status, StatusCode::OK);
     assert!(reply.header("content-type").starts_with("text/plain"), "{reply:?}");
@@ -14,7 +14,7 @@ fn the_greeting_says_what_to_do_next() {
 }
 
 #[test]
-fn users_are_all_users_by_name() {
+fn all_users_are_listed_by_username() {
     let users = get_json("/todo/users");
     assert_eq!(users, data("todo/users.json"));
     assert_eq!(users["aniket"], json!({"id": 2, "name": "Aniket Sharma", "verified": 1}));
@@ -22,7 +22,7 @@ fn users_are_all_users_by_name() {
 }
 
 #[test]
-fn a_user_is_shown_by_name() {
+fn a_single_user_is_found_by_username() {
     assert_eq!(
         get_json("/todo/users/saurabh_badhwar"),
         json!({"id": 1, "name": "Saurabh Badhwar", "verified": 1})
@@ -30,7 +30,7 @@ fn a_user_is_shown_by_name() {
 }
 
 #[test]
-fn a_user_has_the_lists_that_the_lists_service_knows() {
+fn the_lists_of_a_user_are_those_of_todo_lists() {
     assert_eq!(
         get_json("/todo/users/aniket/lists"),
         json!({"school": ["Complete homework", "Prepare for test"]})
@@ -44,13 +44,13 @@ fn a_user_has_the_lists_that_the_lists_service_knows() {
 }
 
 #[test]
-fn a_known_user_without_lists_has_none() {
+fn lists_of_a_known_user_without_any_are_404() {
     let detail = get_problem("/todo/users/luckas/lists", 404);
     assert!(detail.contains("no lists"), "{detail}");
 }
 
 #[test]
-fn an_unknown_user_is_not_found_anywhere() {
+fn an_unknown_user_is_404_on_every_route() {
     for path in ["/todo/users/nobody", "/todo/users/nobody/lists"] {
         let detail = get_problem(path, 404);
         assert!(detail.contains("No user is called `nobody`"), "{path}: {detail}");

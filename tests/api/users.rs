@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::{data, get_json, get_problem};
 
 #[test]
-fn users_are_all_users_by_name() {
+fn all_users_are_listed_by_username() {
     let users = get_json("/users");
     assert_eq!(users, data("cinema/users.json"));
     let (chris, michael) = (&users["chris_rivers"], &users["michael_scott"]);
@@ -17,7 +17,7 @@ fn users_are_all_users_by_name() {
 }
 
 #[test]
-fn a_user_is_shown_by_name() {
+fn a_single_user_is_found_by_username() {
     assert_eq!(
         get_json("/users/chris_rivers"),
         json!({"id": "chris_rivers", "name": "Chris Rivers", "last_active": 1360031010})
@@ -25,7 +25,7 @@ fn a_user_is_shown_by_name() {
 }
 
 #[test]
-fn an_unknown_user_is_not_found_anywhere() {
+fn an_unknown_user_is_404_on_every_route() {
     for path in ["/users/nobody", "/users/nobody/bookings", "/users/nobody/suggested"] {
         let detail = get_problem(path, 404);
         assert!(detail.contains("No user is called `nobody`"), "{path}: {detail}");
@@ -33,7 +33,7 @@ fn an_unknown_user_is_not_found_anywhere() {
 }
 
 #[test]
-fn bookings_are_described_with_what_the_movie_service_knows() {
+fn bookings_include_title_rating_and_uri_of_each_movie() {
     let movies = data("cinema/movies.json");
     for (username, bookings) in data("cinema/bookings.json").as_object().unwrap() {
         let describe = |id: &Value| {
@@ -51,13 +51,13 @@ fn bookings_are_described_with_what_the_movie_service_knows() {
 }
 
 #[test]
-fn a_known_user_without_bookings_has_none() {
+fn bookings_of_a_known_user_without_any_are_404() {
     let detail = get_problem("/users/michael_scott/bookings", 404);
     assert!(detail.contains("no bookings"), "{detail}");
 }
 
 #[test]
-fn the_three_best_movies_that_a_user_has_not_booked_are_suggested() {
+fn suggestions_are_the_three_best_movies_that_the_user_has_not_booked() {
     let top = get_json("/movies/top?limit=100");
     for username in data("cinema/users.json").as_object().unwrap().keys() {
         let bookings = &data("cinema/bookings.json")[username];
@@ -83,7 +83,7 @@ fn the_three_best_movies_that_a_user_has_not_booked_are_suggested() {
 }
 
 #[test]
-fn a_user_without_bookings_gets_the_overall_top() {
+fn a_user_without_bookings_gets_the_three_best_movies() {
     let suggested = get_json("/users/michael_scott/suggested");
     let titles: Vec<_> =
         suggested.as_array().unwrap().iter().map(|movie| &movie["title"]).collect();

@@ -1,4 +1,4 @@
-//! Who has booked which films, and for when.
+//! Who has booked which movies, and for which date.
 //!
 //! | route | answer |
 //! |---|---|
@@ -11,26 +11,27 @@
 
 use std::collections::BTreeMap;
 
-use service_kit::{Answer, Bundle, Call, Problem, Reply, Route, get, parse, service};
+use service_kit::{DataFile, Problem, Request, Response, Route, get, service};
 
 /// The ids of the movies that each user has booked, by date.
 type Bookings = BTreeMap<String, BTreeMap<String, Vec<String>>>;
 
-static BOOKINGS: Bundle<Bookings> = Bundle::new("/data/cinema/bookings.json", parse);
+static BOOKINGS: DataFile<Bookings> =
+    DataFile::new("/data/cinema/bookings.json", serde_json::from_str);
 
 service!(route);
 
-fn route(call: &Call) -> Route<'_> {
-    match call.segments()[..] {
-        ["bookings"] => get(|| Reply::json(BOOKINGS.get()?)),
-        ["bookings", username] => get(move || bookings_of(BOOKINGS.get()?, username)),
+fn route(request: &Request) -> Route<'_> {
+    match request.segments()[..] {
+        ["bookings"] => get(async { Response::json(BOOKINGS.get()?) }),
+        ["bookings", username] => get(async move { bookings_of(BOOKINGS.get()?, username) }),
         _ => Route::Unknown,
     }
 }
 
-fn bookings_of(bookings: &Bookings, username: &str) -> Answer {
+fn bookings_of(bookings: &Bookings, username: &str) -> Result<Response, Problem> {
     let bookings = bookings.get(username).ok_or_else(|| {
-        Problem::NotFound(format!("No bookings of `{username}`. GET /bookings lists them all."))
+        Problem::NotFound(format!("`{username}` has no bookings. GET /bookings lists them all."))
     })?;
-    Reply::json(bookings)
+    Response::json(bookings)
 }

@@ -1,11 +1,10 @@
-//! The way in: which routes there are, what they mean, and a proper answer
-//! where there is none.
+//! The index of the application, its description, and the 404 for every path
+//! that no other service claims.
 //!
 //! | route | answer |
 //! |---|---|
-//! | `/` | the uri of every resource; for browsers, a page about them |
+//! | `/` | the uri of every resource; for browsers, a page with every route |
 //! | `/openapi.json` | the description of the API |
-//! | whatever no other service claims | a problem, 404 |
 //!
 //! All of it comes from one document, `components/home/openapi.json`.
 //!
@@ -20,27 +19,27 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::Value;
-use service_kit::{Answer, Bundle, Call, Reply, Route, get, parse, service};
+use service_kit::{DataFile, Problem, Request, Response, Route, get, service};
 
-static API: Bundle<Value> = Bundle::new("/components/home/openapi.json", parse);
+static API: DataFile<Value> = DataFile::new("/components/home/openapi.json", serde_json::from_str);
 
 service!(route);
 
-fn route(call: &Call) -> Route<'_> {
-    match call.segments()[..] {
-        [] => get(|| Ok(index(API.get()?, call)?.as_accepted())),
-        ["openapi.json"] => get(|| Reply::json(API.get()?)),
+fn route(request: &Request) -> Route<'_> {
+    match request.segments()[..] {
+        [] => get(async { index(API.get()?, request) }),
+        ["openapi.json"] => get(async { Response::json(API.get()?) }),
         _ => Route::Unknown,
     }
 }
 
-fn index(api: &Value, call: &Call) -> Answer {
-    if call.prefers_html() {
-        return Ok(Reply::html(page::of(api)));
+fn index(api: &Value, request: &Request) -> Result<Response, Problem> {
+    if request.prefers_html() {
+        return Ok(Response::html(page::of(api)));
     }
     let paths = api["paths"].as_object().into_iter().flat_map(|paths| paths.values());
     let uris = paths.filter_map(|path| path["x-uris"].as_object()).flatten();
-    Reply::json(&Index { uri: "/", subresource_uris: uris.collect() })
+    Response::json(&Index { subresource_uris: uris.collect(), uri: "/" })
 }
 
 #[derive(Serialize)]

@@ -1,4 +1,4 @@
-//! The films that the theatre knows.
+//! The movies of the theatre.
 //!
 //! | route | answer |
 //! |---|---|
@@ -16,66 +16,64 @@ use std::sync::OnceLock;
 
 use serde::ser::Error;
 use serde::{Deserialize, Serialize, Serializer};
-use service_kit::sibling::segment;
-use service_kit::{
-    Answer, Bundle, Call, Parsed, Problem, Record, Records, Reply, Route, get, service,
-};
+use service_kit::sibling::encode_segment;
+use service_kit::{DataFile, Problem, Record, Records, Request, Response, Route, get, service};
 
 /// How many movies one request may ask for.
 const MAX_MOVIES: usize = 100;
 
-static MOVIES: Bundle<Movies> = Bundle::new("/data/cinema/movies.json", Movies::parse);
+static MOVIES: DataFile<Movies> = DataFile::new("/data/cinema/movies.json", Movies::parse);
 
 service!(route);
 
-fn route(call: &Call) -> Route<'_> {
-    match call.segments()[..] {
-        ["movies"] => get(|| movies(MOVIES.get()?, call)),
-        ["movies", "top"] => get(|| top_movies(MOVIES.get()?, call)),
-        ["movies", id] => get(move || movie(MOVIES.get()?, id)),
+fn route(request: &Request) -> Route<'_> {
+    match request.segments()[..] {
+        ["movies"] => get(async { movies(MOVIES.get()?, request) }),
+        ["movies", "top"] => get(async { top_movies(MOVIES.get()?, request) }),
+        ["movies", id] => get(async move { movie(MOVIES.get()?, id) }),
         _ => Route::Unknown,
     }
 }
 
-fn movies(movies: &Movies, call: &Call) -> Answer {
-    let ids = call.parameters("id")?;
+fn movies(movies: &Movies, request: &Request) -> Result<Response, Problem> {
+    let ids = request.parameters("id")?;
     if ids.is_empty() {
-        return Reply::json(&movies.records);
+        return Response::json(&movies.records);
     }
     if ids.len() > MAX_MOVIES {
         return Err(Problem::BadRequest(format!(
-            "The query parameter `id` is given {} times; at most {MAX_MOVIES} movies can be chosen.",
+            "The query parameter `id` is given {} times; at most {MAX_MOVIES} are allowed.",
             ids.len()
         )));
     }
     let mut chosen = BTreeMap::new();
     chosen.extend(ids.iter().filter_map(|id| Some((id, movies.records.get(id)?))));
-    Reply::json(&chosen)
+    Response::json(&chosen)
 }
 
-fn top_movies(movies: &Movies, call: &Call) -> Answer {
-    let limit = call.number("limit", 1..=MAX_MOVIES as u64, 3)? as usize;
-    let offset = call.number("offset", 0..=u64::MAX, 0)?;
+fn top_movies(movies: &Movies, request: &Request) -> Result<Response, Problem> {
+    let limit = request.number("limit", 1..=MAX_MOVIES as u64, 3)? as usize;
+    let offset = request.number("offset", 0..=u64::MAX, 0)?;
     let offset = usize::try_from(offset).unwrap_or(usize::MAX);
     let top = movies.ranking().iter().skip(offset).take(limit);
-    Reply::json(&top.map(|place| WithUri(&movies.records.all()[*place])).collect::<Vec<_>>())
+    Response::json(&top.map(|index| WithUri(&movies.records.all()[*index])).collect::<Vec<_>>())
 }
 
-fn movie(movies: &Movies, id: &str) -> Answer {
+fn movie(movies: &Movies, id: &str) -> Result<Response, Problem> {
     let movie = movies.records.get(id).ok_or_else(|| {
         Problem::NotFound(format!("No movie has the id `{id}`. GET /movies lists them all."))
     })?;
-    Reply::json(&WithUri(movie))
+    Response::json(&WithUri(movie))
 }
 
-/// The movies, and once somebody has asked for them, their places from the best
-/// rated to the worst.
+/// The movies.
 struct Movies {
     records: Records<Movie>,
+    /// The indices of the records, best rated first; sorted when first needed.
     ranking: OnceLock<Vec<usize>>,
 }
 
-/// What this service understands of a movie.
+/// The fields of a movie that this service knows.
 #[derive(Deserialize)]
 struct Movie {
     id: String,
@@ -85,7 +83,7 @@ struct Movie {
     rating: Rating,
 }
 
-/// On a scale of 1 to 10.
+/// On a scale from 1 to 10.
 #[derive(Clone, Copy, Deserialize)]
 #[serde(try_from = "f64")]
 struct Rating(f64);
@@ -97,13 +95,13 @@ impl TryFrom<f64> for Rating {
         if (1.0..=10.0).contains(&rating) {
             Ok(Self(rating))
         } else {
-            Err(format!("rating {rating} is not on the scale of 1 to 10"))
+            Err(format!("rating {rating} is not on the scale from 1 to 10"))
         }
     }
 }
 
 impl Movies {
-    fn parse(text: &'static str) -> Parsed<Self> {
+    fn parse(text: &'static str) -> serde_json::Result<Self> {
         let records = Records::<Movie>::parse(text)?;
         if let Some(movie) = records.all().iter().find(|movie| movie.key != movie.known.id) {
             let (key, id) = (&movie.key, &movie.known.id);
@@ -127,12 +125,12 @@ impl Movies {
     }
 }
 
-/// A movie as it stands in the file, and its uri.
+/// All fields of a movie, and its uri.
 struct WithUri<'a>(&'a Record<Movie>);
 
 impl Serialize for WithUri<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let uri = format!("/movies/{}", segment(&self.0.key)).into();
+        let uri = format!("/movies/{}", encode_segment(&self.0.key)).into();
         let mut fields = BTreeMap::new();
         fields.extend(self.0.fields().map_err(S::Error::custom)?);
         let name = "uri".to_owned();
@@ -157,7 +155,7 @@ mod tests {
         )
         .unwrap();
         let ranking =
-            movies.ranking().iter().map(|place| movies.records.all()[*place].key.as_str());
+            movies.ranking().iter().map(|index| movies.records.all()[*index].key.as_str());
         assert_eq!(ranking.collect::<Vec<_>>(), ["d", "b", "a", "c"]);
     }
 

@@ -1,4 +1,4 @@
-//! Which films are shown on which date.
+//! Which movies are shown on which date.
 //!
 //! | route | answer |
 //! |---|---|
@@ -11,28 +11,29 @@
 
 use std::collections::BTreeMap;
 
-use service_kit::{Answer, Bundle, Call, Problem, Reply, Route, get, parse, service};
+use service_kit::{DataFile, Problem, Request, Response, Route, get, service};
 
 /// The ids of the movies of each date.
 type Showtimes = BTreeMap<String, Vec<String>>;
 
-static SHOWTIMES: Bundle<Showtimes> = Bundle::new("/data/cinema/showtimes.json", parse);
+static SHOWTIMES: DataFile<Showtimes> =
+    DataFile::new("/data/cinema/showtimes.json", serde_json::from_str);
 
 service!(route);
 
-fn route(call: &Call) -> Route<'_> {
-    match call.segments()[..] {
-        ["showtimes"] => get(|| Reply::json(SHOWTIMES.get()?)),
-        ["showtimes", date] => get(move || movies_on(SHOWTIMES.get()?, date)),
+fn route(request: &Request) -> Route<'_> {
+    match request.segments()[..] {
+        ["showtimes"] => get(async { Response::json(SHOWTIMES.get()?) }),
+        ["showtimes", date] => get(async move { movies_on(SHOWTIMES.get()?, date) }),
         _ => Route::Unknown,
     }
 }
 
-fn movies_on(showtimes: &Showtimes, date: &str) -> Answer {
+fn movies_on(showtimes: &Showtimes, date: &str) -> Result<Response, Problem> {
     let movies = showtimes.get(date).ok_or_else(|| {
         Problem::NotFound(format!(
-            "Nothing is shown on `{date}`. Dates are written YYYYMMDD; GET /showtimes lists them all."
+            "No movie is shown on `{date}`. Dates are written YYYYMMDD; GET /showtimes lists them."
         ))
     })?;
-    Reply::json(movies)
+    Response::json(movies)
 }

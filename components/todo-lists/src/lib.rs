@@ -1,4 +1,4 @@
-//! What there is to do.
+//! The to-do lists of each user.
 //!
 //! | route | answer |
 //! |---|---|
@@ -11,31 +11,31 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use service_kit::{Answer, Bundle, Call, Problem, Reply, Route, get, parse, service};
+use service_kit::{DataFile, Problem, Request, Response, Route, get, service};
 
 /// The items of each list of each user.
 type Lists = BTreeMap<String, BTreeMap<String, Vec<String>>>;
 
-static LISTS: Bundle<Lists> = Bundle::new("/data/todo/lists.json", parse);
+static LISTS: DataFile<Lists> = DataFile::new("/data/todo/lists.json", serde_json::from_str);
 
 service!(route);
 
-fn route(call: &Call) -> Route<'_> {
-    match call.segments()[..] {
-        ["todo", "lists"] => get(|| names(LISTS.get()?)),
-        ["todo", "lists", username] => get(move || lists_of(LISTS.get()?, username)),
+fn route(request: &Request) -> Route<'_> {
+    match request.segments()[..] {
+        ["todo", "lists"] => get(async { list_names(LISTS.get()?) }),
+        ["todo", "lists", username] => get(async move { lists_of(LISTS.get()?, username) }),
         _ => Route::Unknown,
     }
 }
 
-fn names(lists: &Lists) -> Answer {
+fn list_names(lists: &Lists) -> Result<Response, Problem> {
     let names: BTreeSet<_> = lists.values().flat_map(BTreeMap::keys).collect();
-    Reply::json(&BTreeMap::from([("lists", names)]))
+    Response::json(&BTreeMap::from([("lists", names)]))
 }
 
-fn lists_of(lists: &Lists, username: &str) -> Answer {
+fn lists_of(lists: &Lists, username: &str) -> Result<Response, Problem> {
     let lists = lists.get(username).ok_or_else(|| {
-        Problem::NotFound(format!("No lists of `{username}`. GET /todo/users names the users."))
+        Problem::NotFound(format!("`{username}` has no lists. GET /todo/users lists the users."))
     })?;
-    Reply::json(lists)
+    Response::json(lists)
 }

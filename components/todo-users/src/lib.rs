@@ -1,4 +1,4 @@
-//! Who keeps to-do lists.
+//! The users of the To-Do Manager.
 //!
 //! | route | answer | asks |
 //! |---|---|---|
@@ -14,52 +14,50 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use service_kit::sibling::segment;
+use service_kit::sibling::encode_segment;
 use service_kit::{
-    Answer, Bundle, Call, Problem, Record, Records, Reply, Route, Sibling, get, get_async, service,
+    DataFile, Problem, Record, Records, Request, Response, Route, Sibling, get, service,
 };
 
 const LISTS: Sibling = Sibling("todo-lists");
 
 const GREETING: &str = "The To-Do Manager is up.
-GET /todo/users lists its users, GET /todo/users/<username>/lists what one of them has to do.
+GET /todo/users lists its users, GET /todo/users/<username>/lists the lists of one of them.
 ";
 
-static USERS: Bundle<Records<User>> = Bundle::new("/data/todo/users.json", Records::parse);
+static USERS: DataFile<Records<User>> = DataFile::new("/data/todo/users.json", Records::parse);
 
 service!(route);
 
-fn route(call: &Call) -> Route<'_> {
-    match call.segments()[..] {
-        ["todo"] => get(|| Ok(Reply::text(GREETING))),
-        ["todo", "users"] => get(|| Reply::json(USERS.get()?)),
-        ["todo", "users", username] => get(move || Reply::json(user(USERS.get()?, username)?)),
-        ["todo", "users", username, "lists"] => get_async(call, async move {
-            user(USERS.get()?, username)?;
-            lists_of(call, username).await
-        }),
+fn route(request: &Request) -> Route<'_> {
+    match request.segments()[..] {
+        ["todo"] => get(async { Ok(Response::text(GREETING)) }),
+        ["todo", "users"] => get(async { Response::json(USERS.get()?) }),
+        ["todo", "users", username] => get(async move { Response::json(user(username)?) }),
+        ["todo", "users", username, "lists"] => get(lists_of(request, username)),
         _ => Route::Unknown,
     }
 }
 
-fn user<'a>(users: &'a Records<User>, username: &str) -> Result<&'a Record<User>, Problem> {
-    users.get(username).ok_or_else(|| {
+fn user(username: &str) -> Result<&'static Record<User>, Problem> {
+    USERS.get()?.get(username).ok_or_else(|| {
         Problem::NotFound(format!(
             "No user is called `{username}`. GET /todo/users lists them all."
         ))
     })
 }
 
-async fn lists_of(call: &Call, username: &str) -> Answer {
-    let path = format!("/todo/lists/{}", segment(username));
-    let lists: Lists = LISTS.get(call, &path).await?.unwrap_or_default();
+async fn lists_of(request: &Request, username: &str) -> Result<Response, Problem> {
+    user(username)?;
+    let path = format!("/todo/lists/{}", encode_segment(username));
+    let lists: Lists = LISTS.get(request, &path).await?.unwrap_or_default();
     if lists.is_empty() {
         return Err(Problem::NotFound(format!("The user `{username}` has no lists.")));
     }
-    Reply::json(&lists)
+    Response::json(&lists)
 }
 
-/// What this service understands of a user.
+/// The fields of a user that this service knows.
 #[derive(Deserialize)]
 #[expect(dead_code, reason = "read only to check the shape of the file")]
 struct User {
@@ -69,5 +67,5 @@ struct User {
     verified: u8,
 }
 
-/// The items of each list of a user, as `todo-lists` says.
+/// The items of each list of a user, as `todo-lists` sends them.
 type Lists = BTreeMap<String, Vec<String>>;

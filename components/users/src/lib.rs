@@ -1,4 +1,4 @@
-//! Who goes to this theatre, what they have booked, and what they might like.
+//! The users of the theatre, what they have booked, and what they might like.
 //!
 //! | route | answer | asks |
 //! |---|---|---|
@@ -16,99 +16,103 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::future::{try_join, try_join_all};
 use serde::{Deserialize, Serialize};
 use serde_json::Number;
-use service_kit::sibling::{query, segment};
+use service_kit::sibling::{encode_query, encode_segment};
 use service_kit::{
-    Answer, Bundle, Call, Problem, Record, Records, Reply, Route, Sibling, get, get_async, service,
+    DataFile, Problem, Record, Records, Request, Response, Route, Sibling, get, service,
 };
 
 const BOOKINGS: Sibling = Sibling("bookings");
 const MOVIES: Sibling = Sibling("movies");
 
-/// How many movies `movies` gives at most for one request.
-const MAX_MOVIES: usize = 100;
+/// How many movies `movies` sends at most for one request.
+const PAGE: usize = 100;
+
+/// How many different movies the bookings of a user may name. It bounds how
+/// often a request asks `movies`: once for each page of them.
+const MAX_BOOKED: usize = 10 * PAGE;
 
 /// How many movies are suggested.
 const SUGGESTIONS: usize = 3;
 
-static USERS: Bundle<Records<User>> = Bundle::new("/data/cinema/users.json", Records::parse);
+static USERS: DataFile<Records<User>> = DataFile::new("/data/cinema/users.json", Records::parse);
 
 service!(route);
 
-fn route(call: &Call) -> Route<'_> {
-    match call.segments()[..] {
-        ["users"] => get(|| Reply::json(USERS.get()?)),
-        ["users", username] => get(move || Reply::json(user(USERS.get()?, username)?)),
-        ["users", username, "bookings"] => get_async(call, async move {
-            user(USERS.get()?, username)?;
-            bookings_of(call, username).await
-        }),
-        ["users", username, "suggested"] => get_async(call, async move {
-            user(USERS.get()?, username)?;
-            suggestions_for(call, username).await
-        }),
+fn route(request: &Request) -> Route<'_> {
+    match request.segments()[..] {
+        ["users"] => get(async { Response::json(USERS.get()?) }),
+        ["users", username] => get(async move { Response::json(user(username)?) }),
+        ["users", username, "bookings"] => get(bookings_of(request, username)),
+        ["users", username, "suggested"] => get(suggestions_for(request, username)),
         _ => Route::Unknown,
     }
 }
 
-fn user<'a>(users: &'a Records<User>, username: &str) -> Result<&'a Record<User>, Problem> {
-    users.get(username).ok_or_else(|| {
+fn user(username: &str) -> Result<&'static Record<User>, Problem> {
+    USERS.get()?.get(username).ok_or_else(|| {
         Problem::NotFound(format!("No user is called `{username}`. GET /users lists them all."))
     })
 }
 
-async fn bookings_of(call: &Call, username: &str) -> Answer {
-    let bookings = booked_by(call, username).await?;
+async fn bookings_of(request: &Request, username: &str) -> Result<Response, Problem> {
+    user(username)?;
+    let bookings = booked_by(request, username).await?;
     if bookings.is_empty() {
         return Err(Problem::NotFound(format!("The user `{username}` has no bookings.")));
     }
-    let movies = movies_of(call, &distinct(&bookings)).await?;
-    Reply::json(&describe(&bookings, &movies))
+    let movies = movies_by_id(request, &distinct(&bookings)?).await?;
+    Response::json(&describe(&bookings, &movies))
 }
 
-/// Both siblings are asked at once: the first page of the ranking is enough
-/// for whoever has booked fewer movies than there are on it.
-async fn suggestions_for(call: &Call, username: &str) -> Answer {
-    let (bookings, mut ranking) = try_join(booked_by(call, username), top_movies(call, 0)).await?;
-    let booked = distinct(&bookings);
-    if ranking.len() == MAX_MOVIES {
-        let further = (MAX_MOVIES..booked.len() + SUGGESTIONS).step_by(MAX_MOVIES);
-        let pages = try_join_all(further.map(|offset| top_movies(call, offset))).await?;
+/// Asks both siblings at once. The first page of the ranking is enough for a
+/// user who has booked fewer movies than it lists.
+async fn suggestions_for(request: &Request, username: &str) -> Result<Response, Problem> {
+    user(username)?;
+    let (bookings, mut ranking) =
+        try_join(booked_by(request, username), ranking_page(request, 0)).await?;
+    let booked = distinct(&bookings)?;
+    if ranking.len() == PAGE {
+        let further = (PAGE..booked.len() + SUGGESTIONS).step_by(PAGE);
+        let pages = try_join_all(further.map(|offset| ranking_page(request, offset))).await?;
         ranking.extend(pages.into_iter().flatten());
     }
-    Reply::json(&suggest(&ranking, &booked))
+    Response::json(&suggest(&ranking, &booked))
 }
 
-/// The movies of `bookings`, each in its place.
+/// The movies of `bookings`, by date and in the same order.
 fn describe<'a>(
     bookings: &'a Bookings,
     movies: &'a BTreeMap<String, Movie>,
 ) -> BTreeMap<&'a str, Vec<Described<'a>>> {
     let mut described = BTreeMap::new();
     for (date, ids) in bookings {
-        let booked = ids.iter().map(|id| Described::of(id, movies.get(id)));
-        described.insert(date.as_str(), booked.collect());
+        let movies = ids.iter().map(|id| Described::of(id, movies.get(id)));
+        described.insert(date.as_str(), movies.collect());
     }
     described
 }
 
-/// The first movies of `ranking` that are not among the `booked` ones.
+/// The first movies of `ranking` that are not `booked`.
 fn suggest<'a>(ranking: &'a [Movie], booked: &BTreeSet<&str>) -> Vec<Described<'a>> {
     let unseen = ranking.iter().filter(|movie| !booked.contains(movie.id.as_str()));
     unseen.take(SUGGESTIONS).map(|movie| Described::of(&movie.id, Some(movie))).collect()
 }
 
-/// What `bookings` says of a user who exists: nothing, if they have none.
-async fn booked_by(call: &Call, username: &str) -> Result<Bookings, Problem> {
-    let path = format!("/bookings/{}", segment(username));
-    Ok(BOOKINGS.get(call, &path).await?.unwrap_or_default())
+/// The bookings of a user; `bookings` answers 404 for one who has none.
+async fn booked_by(request: &Request, username: &str) -> Result<Bookings, Problem> {
+    let path = format!("/bookings/{}", encode_segment(username));
+    Ok(BOOKINGS.get(request, &path).await?.unwrap_or_default())
 }
 
-/// What `movies` says of `ids`, asked side by side for a hundred each.
-async fn movies_of(call: &Call, ids: &BTreeSet<&str>) -> Result<BTreeMap<String, Movie>, Problem> {
+/// The movies with those ids, a page in each request.
+async fn movies_by_id(
+    request: &Request,
+    ids: &BTreeSet<&str>,
+) -> Result<BTreeMap<String, Movie>, Problem> {
     let ids: Vec<_> = ids.iter().copied().collect();
-    let pages = ids.chunks(MAX_MOVIES).map(|ids| async {
-        let path = format!("/movies?{}", query("id", ids.iter().copied()));
-        MOVIES.get_found::<BTreeMap<_, _>>(call, &path).await
+    let pages = ids.chunks(PAGE).map(|ids| async {
+        let path = format!("/movies?{}", encode_query("id", ids.iter().copied()));
+        MOVIES.get_required::<BTreeMap<_, _>>(request, &path).await
     });
     let mut movies = BTreeMap::new();
     for mut page in try_join_all(pages).await? {
@@ -117,19 +121,26 @@ async fn movies_of(call: &Call, ids: &BTreeSet<&str>) -> Result<BTreeMap<String,
     Ok(movies)
 }
 
-/// One page of the movies, best first.
-async fn top_movies(call: &Call, offset: usize) -> Result<Vec<Movie>, Problem> {
-    let path = format!("/movies/top?limit={MAX_MOVIES}&offset={offset}");
-    MOVIES.get_found(call, &path).await
+/// A page of the movies, best rated first.
+async fn ranking_page(request: &Request, offset: usize) -> Result<Vec<Movie>, Problem> {
+    let path = format!("/movies/top?limit={PAGE}&offset={offset}");
+    MOVIES.get_required(request, &path).await
 }
 
-fn distinct(bookings: &Bookings) -> BTreeSet<&str> {
-    let mut ids = BTreeSet::new();
-    ids.extend(bookings.values().flatten().map(String::as_str));
-    ids
+/// The ids of the movies in `bookings`, each once.
+///
+/// # Errors
+/// [`Problem::BadGateway`] if they are more than [`MAX_BOOKED`].
+fn distinct(bookings: &Bookings) -> Result<BTreeSet<&str>, Problem> {
+    let ids = BTreeSet::from_iter(bookings.values().flatten().map(String::as_str));
+    if ids.len() > MAX_BOOKED {
+        let cause = format!("{} different movies booked, at most {MAX_BOOKED}", ids.len());
+        return Err(Problem::BadGateway { sibling: BOOKINGS.0, cause });
+    }
+    Ok(ids)
 }
 
-/// What this service understands of a user.
+/// The fields of a user that this service knows.
 #[derive(Deserialize)]
 #[expect(dead_code, reason = "read only to check the shape of the file")]
 struct User {
@@ -139,10 +150,11 @@ struct User {
     last_active: u64,
 }
 
-/// The ids of the movies that a user has booked, by date, as `bookings` says.
+/// The ids of the movies that a user has booked, by date, as `bookings` sends
+/// them.
 type Bookings = BTreeMap<String, Vec<String>>;
 
-/// What this service needs of what `movies` says of a movie.
+/// The fields of a movie that this service needs, as `movies` sends it.
 #[derive(Deserialize)]
 struct Movie {
     id: String,
@@ -150,8 +162,8 @@ struct Movie {
     rating: Number,
 }
 
-/// A movie as this service shows it; of one that `movies` does not know, only
-/// where it would be.
+/// A movie as this service sends it. Of a movie that `movies` does not know,
+/// there is only the uri.
 #[derive(Serialize)]
 struct Described<'a> {
     rating: Option<&'a Number>,
@@ -164,7 +176,7 @@ impl<'a> Described<'a> {
         Self {
             rating: movie.map(|movie| &movie.rating),
             title: movie.map(|movie| movie.title.as_str()),
-            uri: format!("/movies/{}", segment(id)),
+            uri: format!("/movies/{}", encode_segment(id)),
         }
     }
 }
@@ -178,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_booked_is_not_suggested_and_the_order_stays() {
+    fn booked_movies_are_not_suggested_and_the_order_stays() {
         let ranking = ["a", "b", "c", "d", "e"].map(movie);
         let suggested = suggest(&ranking, &BTreeSet::from(["b", "x"]));
         let titles: Vec<_> = suggested.iter().map(|movie| movie.title).collect();

@@ -1,13 +1,13 @@
-//! Path, query and headers of a request: whatever they are, reading them ends
-//! in a value or in a problem for the client.
+//! Path, query and headers of a request: reading any of them gives a value or a
+//! problem for the client.
 
 #![no_main]
 
 use http::Method;
 use libfuzzer_sys::fuzz_target;
-use service_kit::{Call, Problem};
+use service_kit::{Problem, Request};
 
-// The first line is the path with the query, every other one a header.
+// The first line is the path with the query, every other line a header.
 fuzz_target!(|input: &[u8]| {
     let mut lines = input.split(|byte| *byte == b'\n');
     let Ok(target) = str::from_utf8(lines.next().unwrap_or_default()) else { return };
@@ -17,19 +17,21 @@ fuzz_target!(|input: &[u8]| {
             Some((line[..colon].to_vec(), line[colon + 1..].to_vec()))
         })
         .collect();
-    let mut call = Call::new(Method::GET, target, move |asked| {
+    let mut request = Request::new(Method::GET, target, move |asked| {
         let values = headers.iter().filter(|(name, _)| name == asked.as_bytes());
         values.map(|(_, value)| value.clone()).collect()
     });
-    if let Err(problem) = call.decode() {
+    assert!((1..=128).contains(&request.id.len()));
+    assert!(request.id.bytes().all(|byte| byte.is_ascii_graphic()));
+    if let Err(problem) = request.decode_path() {
         assert!(problem.status().is_client_error());
         return;
     }
-    assert!(call.segments().iter().all(|segment| segment.len() <= 256));
-    call.prefers_html();
-    call.has("\"0123456789abcdef\"");
+    assert!(request.segments().iter().all(|segment| segment.chars().count() <= 256));
+    request.prefers_html();
+    request.precondition("\"0123456789abcdef\"");
     for name in ["id", "limit", "offset"] {
-        let problems = [call.parameters(name).err(), call.number(name, 1..=100, 3).err()];
+        let problems = [request.parameters(name).err(), request.number(name, 1..=100, 3).err()];
         for problem in problems.into_iter().flatten() {
             assert!(matches!(problem, Problem::BadRequest(detail) if detail.contains(name)));
         }

@@ -9,42 +9,29 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use crate::Problem;
+use crate::problem::Problem;
+use crate::unique_keys;
 
-/// What a data file's text says; an error of it has a line and a column.
-pub type Parsed<T> = serde_json::Result<T>;
-
-/// The fields of a record, in the order of their names.
-pub type Fields = Map<String, Value>;
-
-/// Reads a data file whose type names everything in it.
-///
-/// # Errors
-/// What is wrong, with its line and column.
-pub fn parse<T: Deserialize<'static>>(text: &'static str) -> Parsed<T> {
-    serde_json::from_str(text)
-}
-
-/// A data file, read and parsed when it is first asked for and then kept for
+/// A data file, read and parsed when it is first needed. A `static` keeps it for
 /// as long as the instance lives.
-pub struct Bundle<T> {
+pub struct DataFile<T> {
     path: &'static str,
-    parse: fn(&'static str) -> Parsed<T>,
+    parse: fn(&'static str) -> serde_json::Result<T>,
     content: OnceLock<Result<T, String>>,
 }
 
-impl<T> Bundle<T> {
-    /// The file at `path`, as the component sees it, in the shape that `parse`
-    /// takes.
-    pub const fn new(path: &'static str, parse: fn(&'static str) -> Parsed<T>) -> Self {
+impl<T> DataFile<T> {
+    /// The file at `path`, as the component sees it. `parse` makes a `T` of its
+    /// text: `serde_json::from_str`, or a function that checks more.
+    pub const fn new(path: &'static str, parse: fn(&'static str) -> serde_json::Result<T>) -> Self {
         Self { path, parse, content: OnceLock::new() }
     }
 
-    /// What the file says.
+    /// The content of the file.
     ///
     /// # Errors
-    /// [`Problem::Internal`] where the file is missing, is not JSON or has
-    /// another shape; its cause names file, line and column.
+    /// [`Problem::Internal`] if the file is missing or malformed, or an object in
+    /// it has the same key twice. The cause names file, line and column.
     pub fn get(&self) -> Result<&T, Problem> {
         let content = self.content.get_or_init(|| self.read());
         content.as_ref().map_err(|error| Problem::Internal(error.clone()))
@@ -53,16 +40,21 @@ impl<T> Bundle<T> {
     fn read(&self) -> Result<T, String> {
         let text = fs::read_to_string(self.path)
             .map_err(|error| format!("can't read the data file {}: {error}", self.path))?;
-        // For ever, as is what is made of it: a static holds the bundle.
-        (self.parse)(text.leak())
+        // A `static` holds the data file, so the text is needed to the end.
+        let text = text.leak();
+        unique_keys::check(text)
+            .and_then(|()| (self.parse)(text))
             .map_err(|error| format!("malformed data file {}: {error}", self.path))
     }
 }
 
-/// Records, in the order of their keys.
+/// The fields of a record, sorted by name.
+pub type Fields = Map<String, Value>;
+
+/// Records, sorted by key.
 ///
-/// Of each there is the `T` that its service understands, and the text, so that
-/// fields which nobody names pass through unharmed.
+/// Each record has the `T` that its service knows, and its text. So fields that
+/// no type names are passed through.
 #[derive(Debug)]
 pub struct Records<T>(Vec<Record<T>>);
 
@@ -71,23 +63,23 @@ pub struct Records<T>(Vec<Record<T>>);
 pub struct Record<T> {
     /// Its key in the file.
     pub key: String,
-    /// What its service understands of it.
+    /// The fields that its service knows.
     pub known: T,
     text: &'static RawValue,
     fields: OnceLock<Result<Fields, String>>,
 }
 
 impl<T: Deserialize<'static>> Records<T> {
-    /// Reads a JSON object of records.
+    /// Parses a JSON object of records.
     ///
     /// # Errors
-    /// What is wrong, with its line and column.
-    pub fn parse(text: &'static str) -> Parsed<Self> {
-        let texts: BTreeMap<String, &RawValue> = parse(text)?;
+    /// What is wrong, with line and column.
+    pub fn parse(text: &'static str) -> serde_json::Result<Self> {
+        let texts: BTreeMap<String, &RawValue> = serde_json::from_str(text)?;
         let mut records = Vec::with_capacity(texts.len());
         for (key, record) in texts {
-            match parse(record.get()) {
-                // An array would do for a `T` too, field by field.
+            match serde_json::from_str(record.get()) {
+                // serde would also make a struct of an array, field by field.
                 Ok(known) if record.get().starts_with('{') => {
                     records.push(Record { key, known, text: record, fields: OnceLock::new() });
                 }
@@ -97,11 +89,11 @@ impl<T: Deserialize<'static>> Records<T> {
         Ok(Self(records))
     }
 
-    /// What is wrong with `text`, read as a whole: only so does an error know its
-    /// place in the file.
+    /// The error of `text`, found by parsing it as a whole: an error in the text
+    /// of one record does not know its place in the file.
     fn error(text: &'static str) -> serde_json::Error {
-        let of_shape = parse::<BTreeMap<String, Fields>>(text).err();
-        let error = of_shape.or_else(|| parse::<BTreeMap<String, T>>(text).err());
+        let no_object = serde_json::from_str::<BTreeMap<String, Fields>>(text).err();
+        let error = no_object.or_else(|| serde_json::from_str::<BTreeMap<String, T>>(text).err());
         error.unwrap_or_else(|| serde::de::Error::custom("a record that can't be read"))
     }
 }
@@ -112,23 +104,22 @@ impl<T> Records<T> {
         &self.0
     }
 
-    /// The record of `key`.
+    /// The record with that key.
     pub fn get(&self, key: &str) -> Option<&Record<T>> {
-        let place = self.0.binary_search_by(|record| record.key.as_str().cmp(key));
-        place.ok().map(|place| &self.0[place])
+        let index = self.0.binary_search_by(|record| record.key.as_str().cmp(key));
+        index.ok().map(|index| &self.0[index])
     }
 }
 
 impl<T> Record<T> {
-    /// The record as it stands in the file, read when it is first asked for:
-    /// most of many are not, before the instance ends.
+    /// All fields of the record, parsed when they are first needed.
     ///
     /// # Errors
-    /// What is wrong with a field that nobody names: those were only skipped.
+    /// What is wrong with a field that no type names.
     pub fn fields(&self) -> Result<&Fields, &String> {
-        let read = || serde_json::from_str(self.text.get());
-        let read = || read().map_err(|error| format!("the record `{}`: {error}", self.key));
-        self.fields.get_or_init(read).as_ref()
+        let parse = || serde_json::from_str(self.text.get());
+        let parse = || parse().map_err(|error| format!("the record `{}`: {error}", self.key));
+        self.fields.get_or_init(parse).as_ref()
     }
 }
 
@@ -173,9 +164,9 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_file_is_named_in_the_cause_and_not_in_the_answer() {
-        let bundle = Bundle::new("/no/such.json", Records::<Film>::parse);
-        let Err(Problem::Internal(cause)) = bundle.get() else {
+    fn a_missing_file_is_named_in_the_cause() {
+        let file = DataFile::new("/no/such.json", Records::<Film>::parse);
+        let Err(Problem::Internal(cause)) = file.get() else {
             panic!("a missing file must be an internal problem");
         };
         assert!(cause.contains("/no/such.json"), "{cause}");

@@ -1,0 +1,375 @@
+//! The request that a handler answers.
+
+use std::borrow::Cow;
+use std::cell::{Cell, OnceCell};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::ops::RangeInclusive;
+
+use futures::future::{LocalBoxFuture, Shared};
+use http::Method;
+use percent_encoding::percent_decode_str;
+
+use crate::problem::Problem;
+
+/// The name of the header with the request's id.
+pub const REQUEST_ID: &str = "x-request-id";
+
+/// The longest path segment, in characters once decoded.
+const MAX_SEGMENT: usize = 256;
+
+/// The longest request id that is accepted from a client, in bytes.
+const MAX_REQUEST_ID: usize = 128;
+
+/// Gives all values of the header with that name, which must be in lower case.
+type Headers = Box<dyn Fn(&str) -> Vec<Vec<u8>>>;
+
+/// A request: its method, path, query and headers.
+///
+/// Headers are read when somebody asks for one, because each read is a call of
+/// the host.
+pub struct Request {
+    /// The method.
+    pub method: Method,
+    /// What the client or this service calls the request in logs: the valid
+    /// `X-Request-Id` that came with it, or a random one.
+    pub id: String,
+    target: String,
+    segments: Vec<String>,
+    headers: Headers,
+    accept_was_read: Cell<bool>,
+    /// When all siblings must have answered; `sibling` sets it when it sends the
+    /// first request.
+    pub(crate) deadline: OnceCell<Deadline>,
+}
+
+/// Ends at the deadline with the milliseconds that have passed, or at once with
+/// an error.
+pub(crate) type Deadline = Shared<LocalBoxFuture<'static, Result<u64, String>>>;
+
+/// What `If-Match` and `If-None-Match` mean for a resource (RFC 9110, section
+/// 13.2.2).
+#[derive(Debug, PartialEq)]
+pub enum Precondition {
+    /// Answer as if there were none.
+    Met,
+    /// 304: the client has the current version.
+    NotModified,
+    /// 412: the client wants another version than the current one.
+    Failed,
+}
+
+impl Request {
+    /// A request for `target`, the path with the query. Its path is not decoded
+    /// yet: see [`Request::decode_path`].
+    pub fn new(
+        method: Method,
+        target: &str,
+        headers: impl Fn(&str) -> Vec<Vec<u8>> + 'static,
+    ) -> Self {
+        let id = headers(REQUEST_ID).into_iter().next();
+        let id = id.and_then(|id| String::from_utf8(id).ok()).filter(|id| is_request_id(id));
+        Self {
+            method,
+            id: id.unwrap_or_else(random_id),
+            target: target.to_owned(),
+            segments: Vec::new(),
+            headers: Box::new(headers),
+            accept_was_read: Cell::new(false),
+            deadline: OnceCell::new(),
+        }
+    }
+
+    /// Decodes the path into [`Request::segments`]. Slashes at both ends are
+    /// ignored, as in Spin's router.
+    ///
+    /// # Errors
+    /// [`Problem::BadRequest`] if a segment is longer than 256 characters or is
+    /// not UTF-8 once it is percent-decoded (RFC 3986, section 2.1).
+    pub fn decode_path(&mut self) -> Result<(), Problem> {
+        self.segments = match self.path().trim_matches('/') {
+            "" => Vec::new(),
+            path => path.split('/').map(decode_segment).collect::<Result<_, _>>()?,
+        };
+        Ok(())
+    }
+
+    /// The path as it was sent.
+    pub fn path(&self) -> &str {
+        self.target.split_once('?').map_or(&self.target, |(path, _)| path)
+    }
+
+    fn query(&self) -> &str {
+        self.target.split_once('?').map_or("", |(_, query)| query)
+    }
+
+    /// The segments of the path, decoded: `/users/a%2Fb` is `["users", "a/b"]`.
+    pub fn segments(&self) -> Vec<&str> {
+        self.segments.iter().map(String::as_str).collect()
+    }
+
+    /// All values of the query parameter `name`, decoded, in order.
+    ///
+    /// # Errors
+    /// [`Problem::BadRequest`] if one is not UTF-8 once it is decoded, or
+    /// contains U+FFFD, which stands for what is not.
+    pub fn parameters(&self, name: &str) -> Result<Vec<Cow<'_, str>>, Problem> {
+        let pairs = form_urlencoded::parse(self.query().as_bytes());
+        let values: Vec<_> = pairs.filter(|(key, _)| key == name).map(|(_, value)| value).collect();
+        if values.iter().any(|value| value.contains(char::REPLACEMENT_CHARACTER)) {
+            return Err(Problem::BadRequest(format!(
+                "The query parameter `{name}` is not UTF-8 once it is percent-decoded."
+            )));
+        }
+        Ok(values)
+    }
+
+    /// The value of the query parameter `name` as a number, or `default`.
+    ///
+    /// # Errors
+    /// [`Problem::BadRequest`] if it is not a whole number in `range`, or is
+    /// given more than once.
+    pub fn number(
+        &self,
+        name: &str,
+        range: RangeInclusive<u64>,
+        default: u64,
+    ) -> Result<u64, Problem> {
+        let values = self.parameters(name)?;
+        let number = match &values[..] {
+            [] => return Ok(default),
+            // Only digits: `parse` would accept a sign. A number that is too
+            // large for a u64 is in no range that ends below the largest one.
+            [value] if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) => {
+                Some(value.parse().unwrap_or(u64::MAX))
+            }
+            _ => None,
+        };
+        number.filter(|number| range.contains(number)).ok_or_else(|| {
+            let (least, most) = range.into_inner();
+            let range = match most {
+                u64::MAX => format!("of at least {least}"),
+                most => format!("from {least} to {most}"),
+            };
+            Problem::BadRequest(format!(
+                "The query parameter `{name}` must be one whole number {range}."
+            ))
+        })
+    }
+
+    /// Whether the request has the header `name`, which must be in lower case.
+    pub fn has_header(&self, name: &str) -> bool {
+        !(self.headers)(name).is_empty()
+    }
+
+    /// Whether the client prefers HTML to JSON: it names HTML, and gives JSON no
+    /// higher weight (RFC 9110, section 12.5.1).
+    ///
+    /// The response then gets `Vary: Accept`.
+    pub fn prefers_html(&self) -> bool {
+        self.accept_was_read.set(true);
+        let fields = self.list_fields("accept");
+        let accepted: Vec<_> = fields.iter().map(|range| media_range(range)).collect();
+        // The most specific of the ranges that match a type decides.
+        let weight = |ranges: &[&str]| {
+            let mut found = ranges.iter().filter_map(|range| {
+                accepted.iter().find(|(accepted, _)| accepted == range).map(|(_, weight)| *weight)
+            });
+            found.next().unwrap_or(0.0)
+        };
+        let html = weight(&["text/html", "text/*"]);
+        let json = weight(&["application/json", "application/*", "*/*"]);
+        html > 0.0 && html >= json
+    }
+
+    /// Whether a handler has looked at `Accept`.
+    pub(crate) fn accept_was_read(&self) -> bool {
+        self.accept_was_read.get()
+    }
+
+    /// Holds the preconditions of this request against `etag`, the strong
+    /// validator of the current version.
+    pub fn precondition(&self, etag: &str) -> Precondition {
+        let if_match = self.list_fields("if-match");
+        let if_none_match = self.list_fields("if-none-match");
+        let weakly_equal = |tag: &String| tag.strip_prefix("W/").unwrap_or(tag) == etag;
+        if !if_match.is_empty() && if_match != ["*"] && !if_match.iter().any(|tag| tag == etag) {
+            Precondition::Failed
+        } else if if_none_match == ["*"] || if_none_match.iter().any(weakly_equal) {
+            Precondition::NotModified
+        } else {
+            Precondition::Met
+        }
+    }
+
+    /// The members of the header `name`, a comma-separated list (RFC 9110,
+    /// section 5.6.1). Values that are not text are left out.
+    fn list_fields(&self, name: &str) -> Vec<String> {
+        let values = (self.headers)(name).into_iter();
+        let texts: Vec<_> = values.filter_map(|value| String::from_utf8(value).ok()).collect();
+        let members = texts.iter().flat_map(|text| text.split(','));
+        members.map(|member| member.trim().to_owned()).collect()
+    }
+}
+
+fn decode_segment(segment: &str) -> Result<String, Problem> {
+    let decoded = percent_decode_str(segment).decode_utf8().map_err(|_| {
+        Problem::BadRequest("A segment of the path is not UTF-8 once it is percent-decoded.".into())
+    })?;
+    if decoded.chars().count() > MAX_SEGMENT {
+        return Err(Problem::BadRequest(format!(
+            "A segment of the path is longer than {MAX_SEGMENT} characters."
+        )));
+    }
+    Ok(decoded.into_owned())
+}
+
+/// The media range of a member of `Accept`, and its weight.
+fn media_range(member: &str) -> (String, f32) {
+    let mut parts = member.split(';').map(str::trim);
+    let range = parts.next().unwrap_or_default().to_ascii_lowercase();
+    let weight = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
+    (range, weight.map_or(1.0, |weight| weight.parse().unwrap_or(0.0)))
+}
+
+fn is_request_id(id: &str) -> bool {
+    (1..=MAX_REQUEST_ID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// 64 random bits. Each `RandomState` has other keys, so the hash of nothing is
+/// another number each time.
+fn random_id() -> String {
+    format!("{:016x}", RandomState::new().build_hasher().finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(target: &str) -> Result<Request, Problem> {
+        with_header(target, "accept", "*/*")
+    }
+
+    fn with_header(target: &str, name: &'static str, value: &str) -> Result<Request, Problem> {
+        let value = value.as_bytes().to_vec();
+        let header = move |asked: &str| Vec::from_iter((asked == name).then(|| value.clone()));
+        let mut request = Request::new(Method::GET, target, header);
+        request.decode_path().map(|()| request)
+    }
+
+    #[test]
+    fn slashes_at_the_ends_of_a_path_change_nothing() {
+        for path in ["/movies", "/movies/", "//movies//"] {
+            assert_eq!(request(path).unwrap().segments(), ["movies"], "{path}");
+        }
+        assert!(request("/").unwrap().segments().is_empty());
+    }
+
+    #[test]
+    fn an_encoded_slash_stays_inside_its_segment() {
+        assert_eq!(request("/users/a%2Fb%20c").unwrap().segments(), ["users", "a/b c"]);
+    }
+
+    #[test]
+    fn a_segment_that_is_not_utf8_or_too_long_is_a_bad_request() {
+        assert!(matches!(request("/movies/%FF"), Err(Problem::BadRequest(_))));
+        for character in ["x", "é", "%C3%A9"] {
+            let longest = character.repeat(256);
+            assert!(request(&format!("/movies/{longest}")).is_ok(), "{character}");
+            let longer = request(&format!("/movies/{longest}{character}"));
+            assert!(matches!(longer, Err(Problem::BadRequest(_))), "{character}");
+        }
+    }
+
+    #[test]
+    fn parameters_are_decoded_and_keep_their_order() {
+        let request = request("/movies?id=b&x=%FF&id=a%26+c").unwrap();
+        assert_eq!(request.parameters("id").unwrap(), ["b", "a& c"]);
+        assert!(matches!(request.parameters("x"), Err(Problem::BadRequest(_))));
+    }
+
+    #[test]
+    fn a_number_has_a_default_a_range_and_one_value() {
+        let number = |query: &str| {
+            request(&format!("/movies/top?{query}")).unwrap().number("limit", 1..=100, 3).ok()
+        };
+        assert_eq!(number(""), Some(3));
+        assert_eq!(number("limit=100"), Some(100));
+        let bad = ["0", "101", "x", "", "-1", "%2B1", "1&limit=1", "99999999999999999999"];
+        for bad in bad.map(|value| format!("limit={value}")) {
+            assert_eq!(number(&bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn html_is_preferred_only_by_clients_that_name_it() {
+        for (accept, expected) in [
+            ("*/*", false),
+            ("application/json", false),
+            ("text/html", true),
+            ("text/html, application/json;q=0.9", true),
+            ("text/html;q=0.8, application/json", false),
+            ("text/html;q=0", false),
+            ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", true),
+            ("TEXT/HTML ; Q=0.5", true),
+            ("text/html;q=x", false),
+            ("", false),
+        ] {
+            let request = with_header("/", "accept", accept).unwrap();
+            assert_eq!(request.prefers_html(), expected, "{accept}");
+        }
+    }
+
+    #[test]
+    fn if_none_match_accepts_weak_listed_and_star() {
+        for (tags, expected) in [
+            ("\"a\"", Precondition::NotModified),
+            ("W/\"a\"", Precondition::NotModified),
+            ("\"b\", \"a\"", Precondition::NotModified),
+            ("*", Precondition::NotModified),
+            ("\"x,*,y\"", Precondition::Met),
+            ("\"b\"", Precondition::Met),
+            ("a", Precondition::Met),
+            ("", Precondition::Met),
+        ] {
+            let request = with_header("/", "if-none-match", tags).unwrap();
+            assert_eq!(request.precondition("\"a\""), expected, "{tags}");
+        }
+    }
+
+    #[test]
+    fn if_match_accepts_strong_listed_and_star() {
+        for (tags, expected) in [
+            ("\"a\"", Precondition::Met),
+            ("\"b\", \"a\"", Precondition::Met),
+            ("*", Precondition::Met),
+            ("W/\"a\"", Precondition::Failed),
+            ("\"b\"", Precondition::Failed),
+            ("", Precondition::Failed),
+        ] {
+            let request = with_header("/", "if-match", tags).unwrap();
+            assert_eq!(request.precondition("\"a\""), expected, "{tags}");
+        }
+    }
+
+    #[test]
+    fn if_match_is_evaluated_before_if_none_match() {
+        let mut request = Request::new(Method::GET, "/", |name| match name {
+            "if-match" => vec![b"\"b\"".to_vec()],
+            "if-none-match" => vec![b"*".to_vec()],
+            _ => Vec::new(),
+        });
+        request.decode_path().unwrap();
+        assert_eq!(request.precondition("\"a\""), Precondition::Failed);
+        assert_eq!(request.precondition("\"b\""), Precondition::NotModified);
+    }
+
+    #[test]
+    fn a_valid_request_id_is_kept_and_any_other_replaced() {
+        let id = |id: &str| with_header("/", REQUEST_ID, id).unwrap().id;
+        assert_eq!(id("abc-1"), "abc-1");
+        for bad in ["", "a b", &"x".repeat(129)] {
+            assert_ne!(id(bad), bad);
+        }
+        assert_ne!(id(""), id(""), "generated ids differ");
+    }
+}
