@@ -97,7 +97,8 @@ fn folder() -> &'static Path {
 /// A loader of the application, whose components it builds first.
 fn loader() -> Loader {
     static PREPARED: std::sync::Once = std::sync::Once::new();
-    PREPARED.call_once(|| prepare::prepare(folder()).expect("the components can be built"));
+    PREPARED
+        .call_once(|| prepare::build_components(folder()).expect("the components can be built"));
     Loader::new(folder()).log(Log::quiet())
 }
 

@@ -1,203 +1,70 @@
-//! An application that was loaded: from a request to a response.
+//! A loaded application: from a request to a response.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::iter::repeat_n;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, OnceLock};
 
-use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use http::header::{CONTENT_TYPE, HOST};
+use http::header::{CONTENT_TYPE, HOST, RETRY_AFTER};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt;
 use serde_json::json;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use wasmtime::PoolConcurrencyLimitError;
 use wasmtime_wasi_http::Error;
-use wasmtime_wasi_http::handler::ProxyHandler;
+use wasmtime_wasi_http::handler::{InstantiationError, ProxyHandler};
 
-use crate::instance::{Instances, Limits, Runtime, Template};
+use crate::allowed_hosts::Target;
+use crate::body::{Body, empty, full, holding};
+use crate::headers;
+use crate::instance::InstancePool;
+use crate::limits::Limits;
 use crate::log::Log;
 use crate::manifest::Manifest;
+use crate::outbound::Application;
 use crate::router::{Match, Route, Router};
-use crate::{Body, empty, files, full, headers, shard, variables};
+use crate::shard;
 
-/// Where a request of a sibling comes from, as Spin puts it.
+/// The client of a chained request, as Spin names it.
 const CHAINED_CLIENT: HeaderValue = HeaderValue::from_static("0.0.0.0:0");
 
-/// Where a request in this process comes from.
+/// The client of a request in this process.
 const LOCAL_CLIENT: HeaderValue = HeaderValue::from_static("127.0.0.1:0");
 
-/// What answers in the place of a component.
-pub type StandIn = Arc<dyn Fn(Request<Body>) -> BoxFuture<'static, Response<Body>> + Send + Sync>;
-
-/// A Spin HTTP application, ready to answer.
-///
-/// Clones are the same application.
+/// A Spin HTTP application that answers requests. Clones are the same
+/// application.
 #[derive(Clone)]
-pub struct App(Arc<Inner>);
+pub struct App(pub(crate) Arc<Inner>);
 
+/// What an [`App`] consists of.
 pub(crate) struct Inner {
-    manifest: Manifest,
-    router: Router,
-    /// The route of chained calls.
-    everything: Route,
-    components: BTreeMap<String, Component>,
-    /// Where a server serves it, which requests to itself name as their host.
-    address: OnceLock<SocketAddr>,
-    log: Log,
+    pub(crate) manifest: Manifest,
+    pub(crate) router: Router,
+    pub(crate) components: BTreeMap<String, Component>,
+    pub(crate) limits: Limits,
+    pub(crate) log: Log,
+    /// A permit for each request from outside that is answered at a time.
+    pub(crate) permits: Arc<Semaphore>,
+    /// The route of chained requests, which name their component themselves.
+    pub(crate) chained: Route,
+    /// Where a server serves the application, once one does.
+    pub(crate) address: OnceLock<SocketAddr>,
 }
 
-enum Component {
-    /// A handler for each shard.
-    Wasm(Vec<ProxyHandler<Instances>>),
+/// What answers the requests for a component.
+pub(crate) enum Component {
+    /// Its instances, a pool for each shard.
+    Wasm(Vec<ProxyHandler<InstancePool>>),
+    /// A function of a test.
     StandIn(StandIn),
 }
 
-/// How an application is to be loaded.
-pub struct Loader {
-    manifest: PathBuf,
-    log: Log,
-    limits: Limits,
-    stand_ins: BTreeMap<String, StandIn>,
-    variables: BTreeMap<String, String>,
-}
-
-impl Loader {
-    /// Will load the application of the manifest at the path `manifest`.
-    pub fn new(manifest: impl Into<PathBuf>) -> Self {
-        Self {
-            manifest: manifest.into(),
-            log: Log::stderr(),
-            limits: Limits::default(),
-            stand_ins: BTreeMap::new(),
-            variables: BTreeMap::new(),
-        }
-    }
-
-    /// Sends what the components write to `log`, rather than to standard error.
-    pub fn log(mut self, log: Log) -> Self {
-        self.log = log;
-        self
-    }
-
-    /// Gives each instance `limits`, rather than the default ones.
-    pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
-        self
-    }
-
-    /// Gives the application's variable `name` the value `value`.
-    pub fn variable(mut self, name: &str, value: &str) -> Self {
-        self.variables.insert(name.to_owned(), value.to_owned());
-        self
-    }
-
-    /// Lets `stand_in` answer in the place of the component `id`, whose binary
-    /// then need not exist.
-    pub fn replace<F>(
-        mut self,
-        id: &str,
-        stand_in: impl Fn(Request<Body>) -> F + Send + Sync + 'static,
-    ) -> Self
-    where
-        F: Future<Output = Response<Body>> + Send + 'static,
-    {
-        let stand_in: StandIn = Arc::new(move |request| stand_in(request).boxed());
-        self.stand_ins.insert(id.to_owned(), stand_in);
-        self
-    }
-
-    /// Reads the manifest, copies the files and compiles the components.
-    ///
-    /// # Errors
-    /// One that says what is wrong, and in which line of the manifest if it is
-    /// there.
-    pub fn load(self) -> Result<App> {
-        let manifest = Manifest::read(&self.manifest)?;
-        for id in self.stand_ins.keys() {
-            ensure!(
-                manifest.components.contains_key(id),
-                "there is no component `{id}` to replace"
-            );
-        }
-        let variables = variables::of_application(&manifest, &self.variables)?;
-        let runtime = Runtime::new()?;
-        let app = Arc::new(OnceLock::new());
-        // A component that no trigger names can't be called by anybody.
-        let ids: BTreeSet<_> = manifest.triggers.iter().map(|trigger| &trigger.component).collect();
-        let components = ids.into_iter().map(|id| {
-            let component = match self.stand_ins.get(id) {
-                Some(stand_in) => Component::StandIn(stand_in.clone()),
-                None => {
-                    let template = self.template(&manifest, id, &variables, &runtime, &app)?;
-                    let templates = repeat_n(Arc::new(template), shard::count());
-                    Component::Wasm(
-                        templates.map(|template| ProxyHandler::new(Instances(template))).collect(),
-                    )
-                }
-            };
-            Ok((id.clone(), component))
-        });
-        let inner = Arc::new(Inner {
-            components: components.collect::<Result<_>>()?,
-            router: Router::new(&manifest.triggers)?,
-            everything: Route::new("/...", ""),
-            manifest,
-            address: OnceLock::new(),
-            log: self.log,
-        });
-        _ = app.set(Arc::downgrade(&inner));
-        Ok(App(inner))
-    }
-
-    fn template(
-        &self,
-        manifest: &Manifest,
-        id: &str,
-        variables: &BTreeMap<String, String>,
-        runtime: &Runtime,
-        app: &Arc<OnceLock<Weak<Inner>>>,
-    ) -> Result<Template> {
-        let component = &manifest.components[id];
-        let source = manifest.dir.join(component.source.get_ref());
-        let pre = runtime.compile(&source).map_err(|error| {
-            let message = format!("can't load the component `{id}` from its source: {error:#}");
-            manifest.error(component.source.span(), message)
-        })?;
-        let files = if component.files.is_empty() {
-            None
-        } else {
-            let root = tempfile::tempdir().context("can't make a folder for files")?;
-            files::mount(manifest, component, root.path())?;
-            Some(root)
-        };
-        Ok(Template {
-            id: id.into(),
-            pre,
-            engine: runtime.engine().clone(),
-            files,
-            environment: component.environment.clone().into_iter().collect(),
-            app: app.clone(),
-            variables: variables::of_component(component, variables)
-                .with_context(|| format!("the component `{id}`"))?,
-            allowed: component.allowed_outbound_hosts.clone().into(),
-            log: self.log.clone(),
-            limits: self.limits,
-        })
-    }
-}
+/// A function that answers in place of a component.
+pub type StandIn = Arc<dyn Fn(Request<Body>) -> BoxFuture<'static, Response<Body>> + Send + Sync>;
 
 impl App {
-    /// Loads the application of the manifest at the path `manifest`.
-    ///
-    /// # Errors
-    /// Those of [`Loader::load`].
-    pub fn load(manifest: &Path) -> Result<Self> {
-        Loader::new(manifest).load()
-    }
-
     /// Answers `request`, as if it had come over a connection.
     pub async fn handle<B>(&self, request: Request<B>) -> Response<Body>
     where
@@ -209,7 +76,7 @@ impl App {
             request.headers_mut().insert(HOST, HeaderValue::from_static("localhost"));
         }
         let is_head = request.method() == Method::HEAD;
-        let response = self.0.serve(request, LOCAL_CLIENT).await;
+        let response = self.serve(request, LOCAL_CLIENT).await;
         if is_head { response.map(|_| empty()) } else { response }
     }
 
@@ -222,43 +89,58 @@ impl App {
         })
     }
 
-    /// Answers a request that came from `client`.
-    pub(crate) async fn serve(
-        &self,
-        request: Request<Body>,
-        client: HeaderValue,
-    ) -> Response<Body> {
-        self.0.serve(request, client).await
+    /// How much clients and components may use.
+    pub fn limits(&self) -> &Limits {
+        &self.0.limits
     }
 
-    /// Says where the application is served.
+    /// Notes where the application is served.
     pub(crate) fn set_address(&self, address: SocketAddr) {
         _ = self.0.address.set(address);
+    }
+
+    /// Answers a request from outside, which came from `client`.
+    pub(crate) async fn serve(
+        &self,
+        mut request: Request<Body>,
+        client: HeaderValue,
+    ) -> Response<Body> {
+        headers::strip(&mut request);
+        if let Some(name) = request.uri().path().strip_prefix("/.well-known/spin/") {
+            return self.0.well_known(name);
+        }
+        let Some(permit) = self.0.permit().await else { return overloaded() };
+        let response = self.0.route(request, client).await;
+        response.map(|body| holding(body, permit))
+    }
+}
+
+impl Application for Inner {
+    fn call(
+        self: Arc<Self>,
+        target: Target,
+        request: Request<Body>,
+    ) -> BoxFuture<'static, Result<Response<Body>, Error>> {
+        async move {
+            match target {
+                Target::Sibling(id) => self.call_component(&id, request).await,
+                Target::Application => Ok(self.call_self(request).await),
+            }
+        }
+        .boxed()
     }
 }
 
 impl Inner {
-    async fn serve(&self, mut request: Request<Body>, client: HeaderValue) -> Response<Body> {
-        headers::strip(&mut request);
-        let path = request.uri().path();
-        if let Some(name) = path.strip_prefix("/.well-known/spin/") {
-            return self.well_known(name);
+    async fn permit(&self) -> Option<OwnedSemaphorePermit> {
+        if let Ok(permit) = self.permits.clone().try_acquire_owned() {
+            return Some(permit);
         }
-        let Some(found) = self.router.find(path) else {
-            return status(StatusCode::NOT_FOUND);
-        };
-        if headers::make_absolute(&mut request).is_err() {
-            return status(StatusCode::BAD_REQUEST);
-        }
-        let id = &found.route.component;
-        self.run(id, &self.components[id], request, found, client).await
+        let permit = self.permits.clone().acquire_owned();
+        tokio::time::timeout(self.limits.request_wait, permit).await.ok()?.ok()
     }
 
-    /// Answers the request of a component to its sibling `id`.
-    ///
-    /// # Errors
-    /// [`Error::InternalError`] if there is no such sibling.
-    pub(crate) async fn call_component(
+    async fn call_component(
         &self,
         id: &str,
         mut request: Request<Body>,
@@ -266,17 +148,27 @@ impl Inner {
         let component = self.components.get(id).ok_or(Error::InternalError(None))?;
         request.headers_mut().remove(HOST);
         headers::make_absolute(&mut request).map_err(|_| Error::HttpRequestUriInvalid)?;
-        let found = Match::of_component(&self.everything, request.uri().path());
+        let found = Match::chained(&self.chained, request.uri().path());
         Ok(self.run(id, component, request, found, CHAINED_CLIENT).await)
     }
 
-    /// Answers the request of a component to its own application.
-    pub(crate) async fn call_self(&self, mut request: Request<Body>) -> Response<Body> {
+    async fn call_self(&self, mut request: Request<Body>) -> Response<Body> {
         let path = request.uri().path_and_query().cloned();
         *request.uri_mut() = path.map_or_else(Uri::default, Uri::from);
         let address = self.address.get().map_or(LOCAL_CLIENT, |address| headers::client(*address));
         request.headers_mut().insert(HOST, address);
-        self.serve(request, LOCAL_CLIENT).await
+        self.route(request, LOCAL_CLIENT).await
+    }
+
+    async fn route(&self, mut request: Request<Body>, client: HeaderValue) -> Response<Body> {
+        let Some(found) = self.router.find(request.uri().path()) else {
+            return status(StatusCode::NOT_FOUND);
+        };
+        if headers::make_absolute(&mut request).is_err() {
+            return status(StatusCode::BAD_REQUEST);
+        }
+        let id = &found.route.component;
+        self.run(id, &self.components[id], request, found, client).await
     }
 
     async fn run(
@@ -287,18 +179,20 @@ impl Inner {
         found: Match<'_>,
         client: HeaderValue,
     ) -> Response<Body> {
-        let run = async {
-            headers::add(&mut request, found, client)?;
+        let result = async {
+            headers::append(&mut request, found, client)?;
             match component {
-                Component::Wasm(handlers) => {
-                    Ok(handlers[shard::current()].handle((), request).await?)
-                }
+                Component::Wasm(shards) => shards[shard::current()].handle((), request).await,
                 Component::StandIn(stand_in) => Ok(stand_in(request).await),
             }
         };
-        run.await.unwrap_or_else(|error: anyhow::Error| {
+        result.await.unwrap_or_else(|error| {
             self.log.write(id, &format!("no response: {error:#}"));
-            status(StatusCode::INTERNAL_SERVER_ERROR)
+            if is_overload(&error) {
+                overloaded()
+            } else {
+                status(StatusCode::INTERNAL_SERVER_ERROR)
+            }
         })
     }
 
@@ -319,6 +213,19 @@ impl Inner {
             _ => status(StatusCode::NOT_FOUND),
         }
     }
+}
+
+/// Whether there was no instance left.
+fn is_overload(error: &wasmtime::Error) -> bool {
+    error
+        .downcast_ref::<InstantiationError<()>>()
+        .is_some_and(|error| error.error.is::<PoolConcurrencyLimitError>())
+}
+
+fn overloaded() -> Response<Body> {
+    let mut response = status(StatusCode::SERVICE_UNAVAILABLE);
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    response
 }
 
 fn status(status: StatusCode) -> Response<Body> {

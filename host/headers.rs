@@ -8,14 +8,14 @@ use http::header::{CONNECTION, HOST};
 use http::uri::{Authority, Scheme};
 use http::{HeaderName, HeaderValue, Request, Uri};
 
-use crate::outbound::sibling;
+use crate::allowed_hosts::sibling_id;
 use crate::router::Match;
 
-/// Removes what is only meant for the server itself.
+/// Removes the headers that only concern the server.
 pub fn strip<B>(request: &mut Request<B>) {
     let headers = request.headers_mut();
     let host = headers.get(HOST).and_then(|host| host.to_str().ok());
-    if host.and_then(sibling).is_some() {
+    if host.and_then(sibling_id).is_some() {
         headers.remove(HOST);
     }
     headers.remove(CONNECTION);
@@ -44,37 +44,23 @@ pub fn make_absolute<B>(request: &mut Request<B>) -> Result<()> {
     Ok(())
 }
 
-/// What components are told of a client.
+/// The value of `spin-client-addr`.
 pub fn client(address: SocketAddr) -> HeaderValue {
-    text(address.to_string())
+    HeaderValue::try_from(address.to_string()).unwrap_or(HeaderValue::from_static(""))
 }
 
-/// What components are told of the route `raw`, which is `based` with a leading
-/// slash and without a trailing one.
-pub fn route(raw: &str, based: &str) -> [(HeaderName, HeaderValue); 4] {
-    let prefix = raw.strip_suffix("/...").unwrap_or(raw);
-    [
-        (HeaderName::from_static("spin-matched-route"), text(based.to_owned())),
-        (HeaderName::from_static("spin-base-path"), HeaderValue::from_static("/")),
-        (HeaderName::from_static("spin-raw-component-route"), text(raw.to_owned())),
-        (HeaderName::from_static("spin-component-route"), text(prefix.to_owned())),
-    ]
-}
-
-/// `text` as a header, empty if it is none: of the manifest's routes, only one
-/// with a control character is not.
-fn text(text: String) -> HeaderValue {
-    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""))
-}
-
-/// Adds what Spin tells a component of its request.
+/// Appends the `spin-*` headers that tell a component about its request.
 ///
-/// Added after what the client sent, so that of a header that the client
-/// spoofed, the last value is the true one.
+/// They come after the client's headers: if the client spoofed one, the last
+/// value is the true one.
 ///
 /// # Errors
-/// If a part of the path can't stand in a header.
-pub fn add<B>(request: &mut Request<B>, found: Match<'_>, client: HeaderValue) -> Result<()> {
+/// If a part of the path is not valid in a header.
+pub fn append<B>(
+    request: &mut Request<B>,
+    found: Match<'_>,
+    client: HeaderValue,
+) -> wasmtime::Result<()> {
     let uri = request.uri();
     let host = request.headers().get(HOST);
     let host = host.map_or("localhost", |host| host.to_str().unwrap_or("localhost"));
@@ -101,14 +87,14 @@ mod tests {
     use crate::router::Route;
 
     #[test]
-    fn a_component_is_told_its_route_path_and_client() {
+    fn a_component_learns_its_route_path_and_client() {
         let mut request = Request::get("http://h.example/x/7/a?q").body(()).unwrap();
         request.headers_mut().insert(HOST, HeaderValue::from_static("h.example"));
         request.headers_mut().insert("spin-path-info", HeaderValue::from_static("spoofed"));
         let route = Route::new("/x/:id/...", "x");
         let parameters = vec![("id".into(), "7".into())];
         let found = Match { route: &route, path_info: "/a".into(), parameters };
-        add(&mut request, found, client("127.0.0.1:9".parse().unwrap())).unwrap();
+        append(&mut request, found, client("127.0.0.1:9".parse().unwrap())).unwrap();
         let last = |name: &str| request.headers().get_all(name).iter().next_back().unwrap().clone();
         assert_eq!(last("spin-path-info"), "/a");
         assert_eq!(last("spin-full-url"), "http://h.example/x/7/a?q");
@@ -121,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn connection_and_a_sibling_as_host_do_not_reach_a_component() {
+    fn connection_and_a_spoofed_sibling_host_do_not_reach_a_component() {
         let mut request = Request::get("/").body(()).unwrap();
         request.headers_mut().insert(HOST, HeaderValue::from_static("movies.spin.internal"));
         request.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -130,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn host_and_uri_must_not_disagree() {
+    fn a_host_that_differs_from_the_uri_is_an_error() {
         let mut request = Request::get("http://a.example/").body(()).unwrap();
         request.headers_mut().insert(HOST, HeaderValue::from_static("b.example"));
         assert!(make_absolute(&mut request).is_err());

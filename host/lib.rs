@@ -1,36 +1,44 @@
 //! A local stand-in for `spin up`.
 //!
-//! Serves the Spin HTTP application of a `spin.toml` on an embedded wasmtime.
-//! It knows nothing of the application that it serves, and it is no second
-//! Spin: it does what a manifest like this repository's needs, as Spin does it
-//! and on the same libraries, and says so clearly where a manifest needs more.
+//! It serves the Spin HTTP application of a `spin.toml` on an embedded wasmtime.
+//! It knows nothing about that application. It is not a second Spin: it does
+//! what a manifest like this repository's needs, on the same libraries as Spin,
+//! and refuses a manifest that needs more. `host/README.md` lists what it does
+//! differently.
 //!
 //! ```no_run
 //! # async fn run() -> anyhow::Result<()> {
-//! let app = host::App::load("spin.toml".as_ref())?;
+//! let app = host::Loader::new("spin.toml").load()?;
 //! let request = http::Request::get("/movies").body(host::empty())?;
 //! let response = app.handle(request).await;
 //! # Ok(()) }
 //! ```
 //!
-//! A request goes from top to bottom:
+//! The modules, from top to bottom. Each uses only those below it.
 //!
-//! | module | what it does |
+//! | module | what is in it |
 //! |---|---|
-//! | [`server`], `shard` | connections: from a socket to an [`App`] and back, on a thread for each core |
-//! | [`App`] | one request: to its component, on its route or as a chained call |
-//! | `router`, `headers` | which component, and what it is told of the request |
-//! | `instance` | running it: engine, limits, instances that are reused |
-//! | `outbound`, `variables` | the calls that it makes in its turn, what it may ask for |
-//!
-//! and before the first one: [`prepare`] makes the binaries, with a compiler that
-//! `toolchain` finds, [`manifest`] reads `spin.toml`, and `files` copies what
-//! components see.
+//! | [`server`], `connection`, `shard` | from a socket to the application and back, on a thread for each core |
+//! | [`prepare`], `toolchain` | building the components, and the compiler's target |
+//! | [`Loader`] | from a manifest to an application |
+//! | [`App`] | from a request to a component, on its route or as a chained request |
+//! | `instance` | the instances of a component |
+//! | `engine` | compiling components, and what they import |
+//! | `outbound`, `variables`, [`files`] | what a component may call, ask for and see |
+//! | `headers`, `router` | what a component is told, and which one gets a request |
+//! | [`manifest`] | `spin.toml` |
+//! | `allowed_hosts`, [`limits`], `log`, `body` | what the others share |
 
+mod allowed_hosts;
 mod app;
+mod body;
+mod connection;
+mod engine;
 pub mod files;
 mod headers;
 mod instance;
+pub mod limits;
+mod loader;
 mod log;
 pub mod manifest;
 mod outbound;
@@ -41,22 +49,8 @@ mod shard;
 mod toolchain;
 mod variables;
 
-pub use app::{App, Loader, StandIn};
-pub use instance::Limits;
+pub use app::{App, StandIn};
+pub use body::{Body, empty, full};
+pub use limits::Limits;
+pub use loader::Loader;
 pub use log::Log;
-
-use bytes::Bytes;
-use http_body_util::BodyExt;
-
-/// The body of a request or a response.
-pub type Body = wasmtime_wasi_http::WasiBody;
-
-/// A body without content.
-pub fn empty() -> Body {
-    full(Bytes::new())
-}
-
-/// A body with `content`.
-pub fn full(content: impl Into<Bytes>) -> Body {
-    http_body_util::Full::new(content.into()).map_err(|never| match never {}).boxed_unsync()
-}

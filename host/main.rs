@@ -4,22 +4,23 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Parser;
 use host::server::Server;
 use host::{App, Loader, Log, prepare};
 use mimalloc::MiMalloc;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 
-/// Much of a request's time goes into small allocations.
+/// A request takes many small allocations, for which mimalloc needs less time.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
-/// Builds and serves a Spin HTTP application, where there is no Spin.
+/// Builds and serves a Spin HTTP application without Spin.
 #[derive(Parser)]
 #[command(name = "cargo run --")]
 struct Options {
-    /// The manifest, or the folder of a spin.toml
+    /// The manifest, or the folder of one called spin.toml
     #[arg(short, long, value_name = "PATH", default_value = "spin.toml")]
     from: PathBuf,
 
@@ -32,7 +33,7 @@ struct Options {
     )]
     listen: String,
 
-    /// Give a variable of the application a value; can be repeated
+    /// Set a variable of the application; can be repeated
     #[arg(long = "variable", value_name = "NAME=VALUE", value_parser = name_and_value)]
     variables: Vec<(String, String)>,
 
@@ -40,7 +41,7 @@ struct Options {
     #[arg(short, long)]
     quiet: bool,
 
-    /// Serve the binaries that are there, without building them
+    /// Serve the components as they are, without building them
     #[arg(long)]
     no_build: bool,
 }
@@ -63,7 +64,7 @@ fn main() -> ExitCode {
 #[tokio::main(flavor = "current_thread")]
 async fn run(options: Options) -> Result<()> {
     if !options.no_build {
-        prepare::prepare(&options.from)?;
+        prepare::build_components(&options.from)?;
     }
     let log = if options.quiet { Log::quiet() } else { Log::stderr() };
     let mut loader = Loader::new(&options.from).log(log);
@@ -72,22 +73,43 @@ async fn run(options: Options) -> Result<()> {
     }
     eprintln!("Loading the components");
     let app = loader.load()?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
+    let mut signals = Signals::new()?;
     let server = Server::bind(app, &options.listen).await?;
-    // Whoever started this may not want to read it.
+    // Whoever started this may have closed its output.
     _ = print_routes(server.app(), &format!("http://{}", server.address()));
-    let stop = async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
+    let (stop, stopped) = oneshot::channel::<()>();
+    let twice = async {
+        signals.next().await;
+        drop(stop);
+        signals.next().await;
     };
-    server.serve(stop).await;
-    Ok(())
+    tokio::select! {
+        () = server.serve(async { _ = stopped.await }) => Ok(()),
+        () = twice => bail!("stopped before all requests were answered"),
+    }
 }
 
-/// Prints what is served where, as `spin up` does.
+/// SIGINT, which Ctrl-C sends, and SIGTERM.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self> {
+        let (interrupt, terminate) = (SignalKind::interrupt(), SignalKind::terminate());
+        Ok(Self { interrupt: signal(interrupt)?, terminate: signal(terminate)? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// Prints the address and the routes, as `spin up` does.
 fn print_routes(app: &App, url: &str) -> std::io::Result<()> {
     let mut output = std::io::stdout().lock();
     writeln!(output, "Serving {url}\nAvailable Routes:")?;

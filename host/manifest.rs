@@ -1,7 +1,7 @@
 //! Reads `spin.toml`, manifest version 2.
 //!
-//! Only what this host can do is read; any other key is an error, so that
-//! nothing in a manifest is silently ignored.
+//! A key that this host does not support is an error, so that nothing in a
+//! manifest is silently ignored.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -13,7 +13,8 @@ use anyhow::{Context, Result, anyhow};
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::outbound::AllowedHost;
+use crate::allowed_hosts::AllowedHost;
+use crate::router;
 
 /// A manifest that was read and checked.
 #[derive(Debug)]
@@ -289,8 +290,9 @@ impl Source {
                 let message = "`private` can only be true; leave it out and give a path";
                 return Err(self.error(trigger.route.span(), message));
             }
-            Route::Public(pattern) => crate::router::check(pattern)
-                .map_err(|error| self.error(trigger.route.span(), error))?,
+            Route::Public(pattern) => {
+                router::check(pattern).map_err(|error| self.error(trigger.route.span(), error))?
+            }
             Route::Private(_) => {}
         }
         Ok(Trigger { component: trigger.component.into_inner(), route: trigger.route.into_inner() })

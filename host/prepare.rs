@@ -1,5 +1,5 @@
-//! Makes the binaries of an application: what `spin build` does, and before it,
-//! the compiler's target.
+//! Builds the components of an application, as `spin build` does, once the
+//! compiler's target is installed.
 
 use std::path::Path;
 use std::process::Command;
@@ -9,17 +9,17 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::manifest::Manifest;
 use crate::toolchain::{self, Environment};
 
-/// Makes the binaries of the application of the manifest at the path
-/// `manifest`, on a machine that has rustup, or Debian's packages.
+/// Builds the components of the application whose manifest is at the path
+/// `manifest`, on a machine with rustup or with Debian's packages.
 ///
 /// # Errors
-/// If the target can't be had, or a build command fails.
-pub fn prepare(manifest: &Path) -> Result<()> {
+/// If the compiler's target can't be installed, or a build command fails.
+pub fn build_components(manifest: &Path) -> Result<()> {
     let manifest = Manifest::read(manifest)?;
-    build(&manifest, &toolchain::environment()?)
+    run_build_commands(&manifest, &toolchain::environment()?)
 }
 
-fn build(manifest: &Manifest, environment: &Environment) -> Result<()> {
+fn run_build_commands(manifest: &Manifest, environment: &Environment) -> Result<()> {
     for (id, component) in &manifest.components {
         let Some(build) = &component.build else {
             continue;

@@ -7,9 +7,6 @@ use anyhow::Result;
 use http::{HeaderName, HeaderValue};
 use routefinder::RouteSpec;
 
-use crate::headers;
-use crate::manifest::{self, Trigger};
-
 /// The public routes of an application.
 pub struct Router(routefinder::Router<Route>);
 
@@ -22,7 +19,7 @@ pub struct Route {
     pub based: String,
     /// The id of the component that answers.
     pub component: String,
-    /// What the component is told of it.
+    /// The headers that tell the component its route.
     pub headers: [(HeaderName, HeaderValue); 4],
 }
 
@@ -31,25 +28,25 @@ pub struct Route {
 pub struct Match<'a> {
     /// The route.
     pub route: &'a Route,
-    /// What the trailing wildcard stands for, with its leading slash.
+    /// What the trailing wildcard matched, with its leading slash.
     pub path_info: String,
-    /// What each `:name` stands for.
+    /// What each `:name` matched.
     pub parameters: Vec<(String, String)>,
 }
 
 impl Router {
-    /// The routes of `triggers`; of the same route twice, the last counts.
+    /// The routes `public`, each a pattern and the id of a component. If a
+    /// pattern appears twice, the last one wins.
     ///
     /// # Errors
-    /// If a route can't be parsed.
-    pub fn new(triggers: &[Trigger]) -> Result<Self> {
-        // In the manifest's order, which decides between equally specific ones.
-        let mut routes: Vec<(&String, &String)> = Vec::new();
-        for trigger in triggers {
-            let manifest::Route::Public(raw) = &trigger.route else { continue };
+    /// If a pattern can't be parsed.
+    pub fn new<'a>(public: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Self> {
+        // In the given order, which decides between equally specific ones.
+        let mut routes: Vec<(&str, &str)> = Vec::new();
+        for (raw, component) in public {
             match routes.iter_mut().find(|(known, _)| *known == raw) {
-                Some((_, component)) => *component = &trigger.component,
-                None => routes.push((raw, &trigger.component)),
+                Some((_, last)) => *last = component,
+                None => routes.push((raw, component)),
             }
         }
         let mut router = routefinder::Router::new();
@@ -61,7 +58,7 @@ impl Router {
     }
 
     /// The most specific route for `path`: segment by segment from the left,
-    /// exact before parameter before wildcard.
+    /// exact wins over parameter over wildcard.
     pub fn find<'a>(&'a self, path: &str) -> Option<Match<'a>> {
         let found = self.0.best_match(path)?;
         let captures = found.captures();
@@ -99,25 +96,36 @@ impl Route {
     /// The route `raw` of the manifest, to `component`.
     pub fn new(raw: &str, component: &str) -> Self {
         let based = based(raw);
-        let headers = headers::route(raw, &based);
+        let prefix = raw.strip_suffix("/...").unwrap_or(raw);
+        let headers = [
+            (HeaderName::from_static("spin-matched-route"), value(&based)),
+            (HeaderName::from_static("spin-base-path"), HeaderValue::from_static("/")),
+            (HeaderName::from_static("spin-raw-component-route"), value(raw)),
+            (HeaderName::from_static("spin-component-route"), value(prefix)),
+        ];
         Self { raw: raw.to_owned(), based, component: component.to_owned(), headers }
     }
 }
 
 impl<'a> Match<'a> {
-    /// The match of a request that names its component: a chained one, for
-    /// which `route` is the route of everything.
-    pub fn of_component(route: &'a Route, path: &str) -> Self {
+    /// The match of a chained request, which names its component: all of the
+    /// path belongs to the wildcard of `route`.
+    pub fn chained(route: &'a Route, path: &str) -> Self {
         Self { route, path_info: path.to_owned(), parameters: Vec::new() }
     }
 }
 
-/// Whether `raw` can be a route.
+/// Checks that `raw` is a route.
 ///
 /// # Errors
 /// What is wrong with it.
 pub fn check(raw: &str) -> Result<()> {
     spec(&based(raw)).map(drop)
+}
+
+/// `text` as the value of a header; empty if it has a control character.
+fn value(text: &str) -> HeaderValue {
+    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""))
 }
 
 fn based(raw: &str) -> String {
@@ -142,14 +150,7 @@ mod tests {
     use super::*;
 
     fn router(routes: &[&str]) -> Router {
-        let triggers: Vec<_> = routes
-            .iter()
-            .map(|route| Trigger {
-                component: (*route).into(),
-                route: manifest::Route::Public((*route).into()),
-            })
-            .collect();
-        Router::new(&triggers).expect("routes")
+        Router::new(routes.iter().map(|route| (*route, *route))).expect("routes")
     }
 
     fn find<'a>(router: &'a Router, path: &str) -> Option<&'a str> {
@@ -157,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn exact_goes_before_parameter_before_wildcard() {
+    fn exact_wins_over_parameter_over_wildcard() {
         let router = router(&["/...", "/x/...", "/x/:name", "/x/y"]);
         assert_eq!(find(&router, "/x/y"), Some("/x/y"));
         assert_eq!(find(&router, "/x/z"), Some("/x/:name"));
@@ -167,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wildcard_also_stands_for_nothing() {
+    fn a_wildcard_matches_nothing_as_well() {
         let router = router(&["/x/..."]);
         assert_eq!(router.find("/x").unwrap().path_info, "");
         assert_eq!(router.find("/x/").unwrap().path_info, "/");
@@ -185,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_parameter_stands_for_one_segment_as_it_was_sent() {
+    fn a_parameter_matches_one_segment_as_it_was_sent() {
         let router = router(&["/x/:name"]);
         let found = router.find("/x/a%2Fb").unwrap();
         assert_eq!(found.parameters, [("name".to_owned(), "a%2Fb".to_owned())]);
@@ -193,12 +194,8 @@ mod tests {
     }
 
     #[test]
-    fn of_the_same_route_twice_the_last_counts() {
-        let trigger = |component: &str| Trigger {
-            component: component.into(),
-            route: manifest::Route::Public("/x".into()),
-        };
-        let router = Router::new(&[trigger("first"), trigger("last")]).unwrap();
+    fn the_last_of_two_equal_routes_wins() {
+        let router = Router::new([("/x", "first"), ("/x", "last")].into_iter()).unwrap();
         assert_eq!(find(&router, "/x"), Some("last"));
     }
 }

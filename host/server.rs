@@ -1,47 +1,57 @@
-//! Serves an application on a port.
+//! A server: an application on a port.
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
-use http_body_util::BodyExt;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::app::App;
+use crate::connection;
 use crate::shard::Shards;
-use crate::{App, headers};
 
-/// How long requests in flight may take to finish once the server is to stop.
-const GRACE: Duration = Duration::from_secs(10);
+/// How often the log says at most that all connections are taken.
+const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
-/// A server that listens already and does not serve yet.
+/// A server that is bound to its port.
 pub struct Server {
     app: App,
     listener: TcpListener,
     address: SocketAddr,
     shards: Shards,
+    /// A permit for each connection that may be open at the same time.
+    permits: Arc<Semaphore>,
+    logged: Option<Instant>,
 }
 
 impl Server {
-    /// Listens at `address`, host and port; port 0 stands for any free one.
+    /// Listens at `address`, a host and a port. Port 0 is any free one.
     ///
     /// # Errors
-    /// If that is not possible; for a port in use, with the way out.
+    /// If that is not possible. For a port in use, the error proposes another.
     pub async fn bind(app: App, address: &str) -> Result<Self> {
         let listener = TcpListener::bind(address).await.map_err(|error| match error.kind() {
             ErrorKind::AddrInUse => anyhow!(
-                "{address} is in use already; choose another port with --listen, for example \
+                "{address} is in use; choose another port with --listen, for example \
                  --listen 127.0.0.1:3001, or any free one with --listen 127.0.0.1:0"
             ),
             _ => anyhow!("can't listen at {address}: {error}"),
         })?;
         let address = listener.local_addr()?;
         app.set_address(address);
-        Ok(Self { app, listener, address, shards: Shards::start()? })
+        let connections = app.limits().connections.min(Semaphore::MAX_PERMITS);
+        Ok(Self {
+            app,
+            listener,
+            address,
+            shards: Shards::start()?,
+            permits: Arc::new(Semaphore::new(connections)),
+            logged: None,
+        })
     }
 
     /// Where the server listens.
@@ -49,55 +59,64 @@ impl Server {
         self.address
     }
 
-    /// What it serves.
+    /// The application.
     pub fn app(&self) -> &App {
         &self.app
     }
 
-    /// Serves until `stop` is ready, and then what is in flight.
+    /// Serves until `stop` is ready, and then finishes the requests in flight.
     pub async fn serve(mut self, stop: impl Future<Output = ()>) {
         let connections = GracefulShutdown::new();
         let mut stop = std::pin::pin!(stop);
         loop {
-            tokio::select! {
-                accepted = self.listener.accept() => match accepted {
-                    Ok((stream, client)) => self.connect(stream, client, &connections),
-                    // Out of file descriptors, say: others may finish and free some.
-                    Err(error) => {
-                        eprintln!("can't accept a connection: {error}");
-                        tokio::time::sleep(Duration::from_millis(50)).await;
-                    }
-                },
+            let (permit, stream, client) = tokio::select! {
+                accepted = self.accept() => accepted,
                 () = &mut stop => break,
-            }
+            };
+            let (app, watcher) = (self.app.clone(), connections.watcher());
+            self.shards.spawn(async move {
+                // Registered here, with the runtime of its shard.
+                if let Ok(stream) = TcpStream::from_std(stream) {
+                    connection::serve(app, stream, client, watcher).await;
+                }
+                drop(permit);
+            });
         }
         drop(self.listener);
-        drop(self.app);
-        if tokio::time::timeout(GRACE, connections.shutdown()).await.is_err() {
-            eprintln!("gave up on requests that were still in flight after {GRACE:?}");
+        let grace = self.app.limits().grace;
+        if tokio::time::timeout(grace, connections.shutdown()).await.is_err() {
+            eprintln!("gave up on requests that were still in flight after {grace:?}");
         }
     }
 
-    fn connect(&mut self, stream: TcpStream, client: SocketAddr, connections: &GracefulShutdown) {
-        // Small answers must not wait for the acknowledgement of earlier ones.
-        _ = stream.set_nodelay(true);
-        let Ok(stream) = stream.into_std() else { return };
-        let (app, client) = (self.app.clone(), headers::client(client));
-        let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
-            let (app, client) = (app.clone(), client.clone());
-            async move {
-                let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
-                Ok::<_, std::convert::Infallible>(app.serve(request, client).await)
+    /// The next connection, once there may be another one.
+    async fn accept(&mut self) -> (OwnedSemaphorePermit, std::net::TcpStream, SocketAddr) {
+        let permit = self.permit().await;
+        loop {
+            let accepted = self.listener.accept().await;
+            match accepted.and_then(|(stream, client)| Ok((stream.into_std()?, client))) {
+                Ok((stream, client)) => return (permit, stream, client),
+                Err(error) => {
+                    eprintln!("can't accept a connection: {error}");
+                    // Out of memory, for example: others may finish and free some.
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
             }
-        });
-        let watcher = connections.watcher();
-        self.shards.next().spawn(async move {
-            // On the shard, since that is whose events it waits for.
-            let Ok(stream) = TcpStream::from_std(stream) else { return };
-            let server = auto::Builder::new(TokioExecutor::new());
-            let connection = server.serve_connection(TokioIo::new(stream), service);
-            // A client that goes away is no concern of anybody else.
-            _ = watcher.watch(connection).await;
-        });
+        }
+    }
+
+    async fn permit(&mut self) -> OwnedSemaphorePermit {
+        if let Ok(permit) = self.permits.clone().try_acquire_owned() {
+            return permit;
+        }
+        if self.logged.is_none_or(|logged| logged.elapsed() > LOG_INTERVAL) {
+            self.logged = Some(Instant::now());
+            eprintln!(
+                "{} connections are open, the limit; others wait until one closes \
+                 (it is half of RLIMIT_NOFILE: raise that with `ulimit -n`)",
+                self.app.limits().connections
+            );
+        }
+        self.permits.clone().acquire_owned().await.expect("nobody closes the semaphore")
     }
 }

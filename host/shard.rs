@@ -1,41 +1,49 @@
 //! A thread for each core, with a runtime and instances of its own.
 //!
 //! Answering a request takes less time than waking another thread for a part of
-//! it. So a connection stays on the thread that it was given to, and with it
-//! whatever answers its requests: instances, and those of their siblings.
+//! it. So a connection stays on one thread, and with it everything that answers
+//! its requests: instances, and the instances of their siblings.
+//!
+//! The price: a connection never uses more than one core, and two busy
+//! connections that share a thread do not move to another one. New connections
+//! go to the thread that has the fewest.
 
 use std::cell::Cell;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::thread::{self, JoinHandle};
 
 use anyhow::{Context, Result};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
+/// How many times a shard polls its tasks before it looks for new connections
+/// and data. tokio's defaults are 61 and 31.
+const POLLS: u32 = 8;
+
 thread_local! {
     static CURRENT: Cell<usize> = const { Cell::new(0) };
 }
 
-/// How many shards there are: as many as cores.
+/// How many shards there are: one for each core.
 pub fn count() -> usize {
     static CORES: LazyLock<usize> =
         LazyLock::new(|| thread::available_parallelism().map_or(1, usize::from));
     *CORES
 }
 
-/// The shard that this thread is; for a thread of somebody else's, the first.
+/// The index of the shard that runs on this thread. A thread that is no shard
+/// uses the first one's instances.
 pub fn current() -> usize {
     CURRENT.get()
 }
 
-/// All shards; they end when this is dropped.
-pub struct Shards {
-    shards: Vec<Shard>,
-    next: usize,
-}
+/// All shards. They end when this is dropped.
+pub struct Shards(Vec<Shard>);
 
 struct Shard {
     runtime: Handle,
+    /// A clone for each connection.
+    connections: Arc<()>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -47,26 +55,42 @@ impl Shards {
     /// If the machine has no thread or no file descriptor left.
     pub fn start() -> Result<Self> {
         let shards = (0..count()).map(Shard::start).collect::<Result<_>>();
-        Ok(Self { shards: shards.context("can't start a thread for each core")?, next: 0 })
+        Ok(Self(shards.context("can't start a thread for each core")?))
     }
 
-    /// The runtimes, in turns.
-    pub fn next(&mut self) -> &Handle {
-        self.next = (self.next + 1) % self.shards.len();
-        &self.shards[self.next].runtime
+    /// Spawns `connection` on the shard that has the fewest.
+    pub fn spawn(&self, connection: impl Future<Output = ()> + Send + 'static) {
+        let shard = self.0.iter().min_by_key(|shard| Arc::strong_count(&shard.connections));
+        let Some(shard) = shard else { return };
+        let counted = shard.connections.clone();
+        shard.runtime.spawn(async move {
+            connection.await;
+            drop(counted);
+        });
     }
 }
 
 impl Shard {
     fn start(index: usize) -> Result<Self> {
-        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            // A looping guest takes a tick at each poll. This is how many of them
+            // others wait for, at most.
+            .event_interval(POLLS)
+            .global_queue_interval(POLLS)
+            .build()?;
         let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel();
         let thread = thread::Builder::new().name(format!("shard-{index}")).spawn(move || {
             CURRENT.set(index);
             _ = runtime.block_on(stopped);
         })?;
-        Ok(Self { runtime: handle, stop: Some(stop), thread: Some(thread) })
+        Ok(Self {
+            runtime: handle,
+            connections: Arc::new(()),
+            stop: Some(stop),
+            thread: Some(thread),
+        })
     }
 }
 
@@ -74,7 +98,7 @@ impl Drop for Shard {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // What panicked there was said by the panic itself.
+            // A panic of the thread has printed its message already.
             _ = thread.join();
         }
     }

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail, ensure};
 use wasmtime::component::{ComponentType, Linker, Lower};
 
-use crate::instance::State;
 use crate::manifest::{Component, Manifest};
 
 /// The values of one component's variables, by name.
@@ -17,7 +16,7 @@ pub type Values = Arc<BTreeMap<String, String>>;
 /// `variant error` of `spin:variables/variables`. Only `undefined` happens here.
 #[derive(ComponentType, Lower)]
 #[component(variant)]
-#[allow(dead_code, reason = "the interface has them")]
+#[allow(dead_code, reason = "the interface has all of them")]
 enum Error {
     #[component(name = "invalid-name")]
     InvalidName(String),
@@ -29,25 +28,28 @@ enum Error {
     Other(String),
 }
 
-/// Links the interface into `linker`.
-pub fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+/// Links the interface into `linker`. `values` gets a component's variables from
+/// its store.
+pub fn add_to_linker<T: Send>(
+    linker: &mut Linker<T>,
+    values: fn(&T) -> &Values,
+) -> wasmtime::Result<()> {
     linker.instance("spin:variables/variables@3.0.0")?.func_wrap_concurrent(
         "get",
-        |accessor, (name,): (String,)| {
+        move |accessor, (name,): (String,)| {
             Box::pin(async move {
-                let value = accessor.with(|mut store| store.get().variables.get(&name).cloned());
+                let value = accessor.with(|mut store| values(store.get()).get(&name).cloned());
                 Ok((value.ok_or(Error::Undefined(name)),))
             })
         },
     )
 }
 
-/// The values of the application's variables, in the order in which they count:
-/// as `given`, as the environment has them (`SPIN_VARIABLE_<NAME>`), or the
-/// manifest's default.
+/// The values of the application's variables. Each comes from `given`, else from
+/// the environment (`SPIN_VARIABLE_<NAME>`), else from the manifest's default.
 ///
 /// # Errors
-/// If `given` has a name that the manifest does not have.
+/// If `given` has a name that the manifest does not declare.
 pub fn of_application(
     manifest: &Manifest,
     given: &BTreeMap<String, String>,
@@ -108,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_template_is_expanded_with_the_values_of_the_application() {
+    fn templates_expand_to_the_values_of_the_application() {
         let values = BTreeMap::from([("a".to_owned(), "1".to_owned())]);
         assert_eq!(expand("x{{a}}y{{ a }}", &values).unwrap(), "x1y1");
         assert_eq!(expand("plain", &values).unwrap(), "plain");

@@ -51,10 +51,10 @@ async fn handle(
     route: fn(&Request) -> Route<'_>,
 ) -> Result<Response, Problem> {
     request.decode_path()?;
-    // Nothing has an empty name: without this, a pattern with a variable would
-    // match `/users//bookings`.
-    let is_empty = request.segments().contains(&"");
-    let route = if is_empty { Route::Unknown } else { route(request) };
+    // No resource has an empty name. In a service's `match`, a variable would
+    // take the empty segment of `/users//bookings`.
+    let has_empty_segment = request.segments().contains(&"");
+    let route = if has_empty_segment { Route::Unknown } else { route(request) };
     match (route, &request.method) {
         (Route::Get(handler), &Method::GET | &Method::HEAD) => success(request, handler.await?),
         (Route::Get(_), &Method::OPTIONS) => Ok(Response::new(StatusCode::OK)

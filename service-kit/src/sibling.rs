@@ -82,7 +82,7 @@ impl Sibling {
             Either::Right((body, _)) => body,
             Either::Left((Ok(milliseconds), _)) => Err(Problem::GatewayTimeout {
                 sibling: self.0,
-                cause: format!("{path}: no response within {milliseconds} ms"),
+                cause: at(path, &format!("no response within {milliseconds} ms")),
             }),
             Either::Left((Err(cause), _)) => Err(Problem::Internal(cause)),
         }
@@ -110,12 +110,17 @@ impl Sibling {
     }
 
     fn unavailable(self, path: &str, cause: String) -> Problem {
-        Problem::Unavailable { sibling: self.0, cause: format!("{path}: {cause}") }
+        Problem::Unavailable { sibling: self.0, cause: at(path, &cause) }
     }
 
     fn bad_gateway(self, path: &str, cause: String) -> Problem {
-        Problem::BadGateway { sibling: self.0, cause: format!("{path}: {cause}") }
+        Problem::BadGateway { sibling: self.0, cause: at(path, &cause) }
     }
+}
+
+/// What went wrong at `path`, without its query: that may hold a hundred ids.
+fn at(path: &str, cause: &str) -> String {
+    format!("{}: {cause}", path.split('?').next().unwrap_or_default())
 }
 
 /// Waits until siblings have no time left. A timer of our own, because Spin

@@ -1,13 +1,16 @@
 //! The command `cargo run` as its user meets it: options, a real port, signals.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use host::manifest::{Manifest, Route};
 use http::{Method, StatusCode};
+use tempfile::TempDir;
 
-use crate::support::{request, send_to};
+use crate::support::{self, request, send_to};
 use crate::{application, get};
 
 /// The command, running; ended when the test ends.
@@ -19,9 +22,20 @@ struct Running {
 
 impl Running {
     fn start(arguments: &[&str]) -> Self {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_host"))
+        Self::spawn(Command::new(env!("CARGO_BIN_EXE_host")).args(arguments))
+    }
+
+    /// Starts on a free port, after the commands `before` of a shell, and gives
+    /// its address.
+    fn serving_after(before: &str) -> (Self, String) {
+        let command =
+            format!("{before}; exec {} --listen 127.0.0.1:0 $0", env!("CARGO_BIN_EXE_host"));
+        Self::spawn(Command::new("bash").args(["-c", &command])).address()
+    }
+
+    fn spawn(command: &mut Command) -> Self {
+        let mut process = command
             .arg("--no-build")
-            .args(arguments)
             .current_dir(application())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -35,17 +49,29 @@ impl Running {
 
     /// Starts on a free port and gives its address.
     fn serving(arguments: &[&str]) -> (Self, String) {
-        let mut running = Self::start(&[&["--listen", "127.0.0.1:0"], arguments].concat());
-        let line = running.line();
+        Self::start(&[&["--listen", "127.0.0.1:0"], arguments].concat()).address()
+    }
+
+    fn address(mut self) -> (Self, String) {
+        let line = self.line();
         let address = line.strip_prefix("Serving http://").unwrap_or_else(|| panic!("{line:?}"));
         let address = address.to_owned();
-        (running, address)
+        (self, address)
     }
 
     fn line(&mut self) -> String {
         let mut line = String::new();
         self.output.read_line(&mut line).expect("a line");
         line.trim_end().to_owned()
+    }
+
+    /// Reads standard error up to a line that contains `text`.
+    fn wait_for(&mut self, text: &str) {
+        let mut line = String::new();
+        while !line.contains(text) {
+            line.clear();
+            assert_ne!(self.errors.read_line(&mut line).expect("a line"), 0, "no {text:?}");
+        }
     }
 
     fn signal(&self, name: &str) {
@@ -72,19 +98,15 @@ impl Drop for Running {
 #[test]
 fn routes_are_printed_and_served_on_a_real_port() {
     let (mut running, address) = Running::serving(&[]);
-    let mut routes: Vec<_> = (0..8).map(|_| running.line()).collect();
-    assert_eq!(routes.remove(0), "Available Routes:");
-    routes.sort();
-    let expected = [
-        ("bookings", "/bookings"),
-        ("home", ""),
-        ("movies", "/movies"),
-        ("showtimes", "/showtimes"),
-        ("todo-lists", "/todo/lists"),
-        ("todo-users", "/todo"),
-        ("users", "/users"),
-    ];
-    let expected = expected.map(|(id, path)| format!("  {id}: http://{address}{path} (wildcard)"));
+    assert_eq!(running.line(), "Available Routes:");
+    let manifest = Manifest::read(&application()).expect("a manifest");
+    let expected = manifest.triggers.iter().map(|trigger| {
+        let Route::Public(route) = &trigger.route else { panic!("a private route") };
+        let path = route.strip_suffix("/...").expect("a wildcard");
+        format!("  {}: http://{address}{path} (wildcard)", trigger.component)
+    });
+    let expected = BTreeSet::from_iter(expected);
+    let routes: BTreeSet<_> = expected.iter().map(|_| running.line()).collect();
     assert_eq!(routes, expected);
     for path in ["/users/dwight_schrute/bookings", "/nope", "/.well-known/spin/health"] {
         let (over_a_port, here) =
@@ -164,50 +186,131 @@ fn slow_clients_keep_nobody_waiting() {
     assert!(text.starts_with("HTTP/1.1 200 OK"), "{text}");
 }
 
+/// The status of a request with those lines before its end.
+fn status_of(address: &str, head: &str) -> String {
+    let mut stream = TcpStream::connect(address).expect("a connection");
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    // The server may refuse, and close, before it has read all of it.
+    _ = stream.write_all(format!("{head}connection: close\r\n\r\n").as_bytes());
+    let mut start = [0; 12];
+    stream.read_exact(&mut start).expect("a status line");
+    String::from_utf8_lossy(&start[9..]).into_owned()
+}
+
 #[test]
-fn what_is_too_long_is_refused() {
+fn a_malformed_request_is_a_400() {
     let (_running, address) = Running::serving(&[]);
-    let long = |length| "x".repeat(length);
-    for (head, status) in [
-        (format!("GET /{} HTTP/1.1\r\nhost: a\r\n", long(70_000)), 414),
-        (format!("GET / HTTP/1.1\r\nhost: a\r\nx: {}\r\n", long(900_000)), 431),
-        (format!("GET / HTTP/1.1\r\nhost: a\r\n{}", "x: y\r\n".repeat(200)), 431),
-        ("GET / HTTP/1.1\r\nhost: a b\r\n".to_owned(), 400),
-        ("GET / HTTP/1.1\r\n".to_owned(), 400),
-        ("nonsense\r\n".to_owned(), 400),
-    ] {
-        let mut stream = TcpStream::connect(&address).expect("a connection");
-        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        // The server may refuse, and close, before it has read all of it.
-        _ = stream.write_all(format!("{head}connection: close\r\n\r\n").as_bytes());
-        let mut start = [0; 12];
-        stream.read_exact(&mut start).expect("a status line");
-        let expected = format!("HTTP/1.1 {status}");
-        assert_eq!(String::from_utf8_lossy(&start), expected, "{:.60}", head);
+    for head in ["GET / HTTP/1.1\r\nhost: a b\r\n", "GET / HTTP/1.1\r\n", "nonsense\r\n"] {
+        assert_eq!(status_of(&address, head), "400", "{head:?}");
     }
 }
 
 #[test]
-fn what_is_in_flight_is_finished() {
-    crate::support::prepare(&crate::support::folder("tests/guest"));
-    let copy = crate::support::copy(&application());
-    // The movie service takes a second, and says when it begins.
-    let (binary, slow) = ("release/movies.wasm\"", "release/guest.wasm\"");
-    let slow = format!("{slow}\nenvironment = {{ DO = \"sleep\", WITH = \"1000\" }}");
-    crate::support::edit(&copy.path().join("spin.toml"), binary, &slow);
-    let (mut running, address) = Running::serving(&["-f", copy.path().to_str().unwrap()]);
+fn a_request_is_served_up_to_each_limit_and_refused_beyond_it() {
+    let (_running, address) = Running::serving(&[]);
+    let target = |length: usize| format!("GET /{} HTTP/1.1\r\nhost: a\r\n", "?".repeat(length - 1));
+    // With `host` and `connection`.
+    let headers =
+        |count: usize| format!("GET / HTTP/1.1\r\nhost: a\r\n{}", "x: y\r\n".repeat(count - 2));
+    let bytes = |length: usize| {
+        let start = "GET / HTTP/1.1\r\nhost: a\r\nx: ";
+        let end = "\r\nconnection: close\r\n\r\n";
+        format!("{start}{}\r\n", "x".repeat(length - start.len() - end.len()))
+    };
+    for (within, beyond, refusal) in [
+        (target(65_534), target(65_535), "414"),
+        (headers(100), headers(101), "431"),
+        (bytes(400 * 1024), bytes(900_000), "431"),
+    ] {
+        assert_eq!(status_of(&address, &within), "200", "{:.40}", within);
+        assert_eq!(status_of(&address, &beyond), refusal, "{:.40}", beyond);
+    }
+}
+
+/// An application whose movie service takes that many milliseconds, and logs
+/// when it begins.
+fn slow(milliseconds: &str) -> TempDir {
+    support::prepare(&support::folder("tests/guest"));
+    let copy = support::copy(&application());
+    let environment = format!("environment = {{ DO = \"sleep\", WITH = \"{milliseconds}\" }}");
+    support::edit(
+        &copy.path().join("spin.toml"),
+        "release/movies.wasm\"",
+        &format!("release/guest.wasm\"\n{environment}"),
+    );
+    copy
+}
+
+/// Serves `application`, which is slow, and sends it a request. Returns once it
+/// has begun to answer.
+fn in_flight(application: &TempDir) -> (Running, TcpStream) {
+    let (mut running, address) = Running::serving(&["-f", application.path().to_str().unwrap()]);
     let mut stream = TcpStream::connect(&address).expect("a connection");
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     write!(stream, "GET /movies HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
-    let mut line = String::new();
-    while !line.contains("sleeping") {
-        assert_ne!(running.errors.read_line(&mut line).expect("a line"), 0, "{line}");
-    }
+    running.wait_for("sleeping");
+    (running, stream)
+}
+
+#[test]
+fn requests_in_flight_are_finished_after_a_signal() {
+    let application = slow("1000");
+    let (running, mut stream) = in_flight(&application);
     running.signal("-TERM");
     let mut text = String::new();
     stream.read_to_string(&mut text).expect("a reply");
     assert!(text.starts_with("HTTP/1.1 200 OK"), "{text}");
     assert_eq!(running.end().0, Some(0));
+}
+
+#[test]
+fn a_second_signal_ends_the_server_at_once() {
+    let application = slow("60000");
+    for (first, second) in [("-INT", "-INT"), ("-TERM", "-INT")] {
+        let (running, mut stream) = in_flight(&application);
+        let address = stream.peer_addr().expect("an address");
+        running.signal(first);
+        // It has seen the signal when it no longer listens.
+        while TcpStream::connect(address).is_ok() {}
+        running.signal(second);
+        let start = Instant::now();
+        let (code, errors) = running.end();
+        assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+        assert_eq!(code, Some(1));
+        assert!(errors.contains("stopped before all requests were answered"), "{errors}");
+        assert_eq!(stream.read(&mut [0]).unwrap_or(0), 0, "a response");
+    }
+}
+
+#[test]
+fn connections_beyond_half_of_the_open_files_wait_and_are_logged() {
+    let (mut running, address) = Running::serving_after("ulimit -n 128");
+    let mut connections: Vec<_> =
+        (0..100).map(|_| TcpStream::connect(&address).expect("a connection")).collect();
+    running.wait_for("64 connections are open");
+    let mut last = connections.pop().expect("a connection");
+    drop(connections);
+    last.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    write!(last, "GET /movies HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").unwrap();
+    let mut text = String::new();
+    last.read_to_string(&mut text).expect("a reply");
+    assert!(text.starts_with("HTTP/1.1 200 OK"), "{text}");
+    running.signal("-TERM");
+    let (code, errors) = running.end();
+    assert_eq!((code, errors.as_str()), (Some(0), ""), "one line, and no accept that failed");
+}
+
+#[test]
+fn a_start_without_a_cache_or_a_pool_is_logged_and_serves() {
+    for (before, line) in [
+        ("export XDG_CACHE_HOME=/dev/null", "without a cache"),
+        // Enough for some instances, but not for the pool's address space.
+        ("ulimit -v 64000000", "allocated on demand"),
+    ] {
+        let (mut running, address) = Running::serving_after(before);
+        running.wait_for(line);
+        assert_eq!(send_to(&address, request(Method::GET, "/movies")).status, StatusCode::OK);
+    }
 }
 
 #[test]
@@ -246,9 +349,9 @@ fn the_second_start_answers_within_a_third_of_a_second() {
 }
 
 #[test]
-fn what_components_write_is_shown_unless_it_is_to_be_quiet() {
-    for (quiet, shows) in [(false, true), (true, false)] {
-        let copy = crate::support::copy(&application());
+fn the_output_of_components_is_shown_unless_quiet() {
+    for (quiet, shown) in [(false, true), (true, false)] {
+        let copy = support::copy(&application());
         std::fs::write(copy.path().join("data/cinema/movies.json"), "{").unwrap();
         let folder = copy.path().to_str().unwrap();
         let arguments: &[&str] = if quiet { &["-q", "-f", folder] } else { &["-f", folder] };
@@ -256,6 +359,6 @@ fn what_components_write_is_shown_unless_it_is_to_be_quiet() {
         assert_eq!(send_to(&address, request(Method::GET, "/movies")).status, 500);
         running.signal("-TERM");
         let (_, errors) = running.end();
-        assert_eq!(errors.contains("movies.json"), shows, "{errors}");
+        assert_eq!(errors.contains("movies.json"), shown, "{errors}");
     }
 }

@@ -4,13 +4,36 @@ use std::time::Duration;
 
 use host::App;
 use http::{Method, Response};
-use tokio::runtime::Runtime;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{mpsc, watch};
 
-use crate::support::{RUNTIME, Reply, request, send};
+use crate::support::{Reply, request, send};
 use crate::{loader, path};
 
 fn count(app: &App) -> usize {
     send(app, request(Method::GET, &path("count", ""))).body.parse().expect("a number")
+}
+
+/// One thread, as a shard of the server has.
+fn shard() -> Runtime {
+    Builder::new_current_thread().enable_all().build().expect("a runtime")
+}
+
+/// An application whose action `meet` tells its sibling which of its instance's
+/// requests it is, and waits there until it is released.
+fn meeting() -> (App, mpsc::UnboundedReceiver<usize>, watch::Sender<bool>) {
+    let (said, hears) = mpsc::unbounded_channel();
+    let (release, released) = watch::channel(false);
+    let app = loader().replace("hidden", move |request| {
+        let (said, mut released) = (said.clone(), released.clone());
+        async move {
+            let count: usize = request.uri().path()[1..].parse().expect("a number");
+            said.send(count).expect("a listener");
+            released.wait_for(|released| *released).await.expect("a release");
+            Response::new(host::empty())
+        }
+    });
+    (app.load().expect("an application"), hears, release)
 }
 
 #[test]
@@ -22,34 +45,17 @@ fn an_instance_answers_128_requests() {
 }
 
 #[test]
-fn an_instance_answers_16_requests_at_the_same_time_at_most() {
-    // Each request makes its instance say which of its requests it is, to a
-    // sibling that lets it wait; the next one is sent only then.
-    let (said, mut hears) = tokio::sync::mpsc::unbounded_channel();
-    let (release, released) = tokio::sync::watch::channel(false);
-    let app = loader().replace("hidden", move |request| {
-        let (said, mut released) = (said.clone(), released.clone());
-        async move {
-            let count: usize = request.uri().path()[1..].parse().expect("a number");
-            said.send(count).expect("a listener");
-            released.wait_for(|released| *released).await.expect("a release");
-            Response::new(host::empty())
-        }
-    });
-    let app = app.load().expect("an application");
-    RUNTIME.block_on(async {
+fn an_instance_answers_at_most_16_requests_at_the_same_time() {
+    let (app, mut hears, release) = meeting();
+    shard().block_on(async {
         let (mut requests, mut counts) = (Vec::new(), Vec::new());
         for _ in 0..64 {
-            let app = app.clone();
-            let request = request(Method::GET, &path("meet", ""));
+            let (app, request) = (app.clone(), request(Method::GET, &path("meet", "")));
             requests.push(tokio::spawn(async move { app.handle(request).await.status() }));
+            // The next one is sent when this one waits, so its instance is free.
             counts.push(hears.recv().await.expect("a call"));
         }
-        // An instance that is busy just then is not given the next request, so
-        // there may be more than four of them.
-        let most = counts.iter().max().expect("counts");
-        assert!((2..=16).contains(most), "{counts:?}");
-        assert!(counts.iter().filter(|count| **count == 1).count() >= 4, "{counts:?}");
+        assert_eq!(counts, Vec::from_iter((0..4).flat_map(|_| 1..=16)));
         release.send(true).expect("listeners");
         for request in requests {
             assert_eq!(request.await.unwrap(), 200);
@@ -58,7 +64,34 @@ fn an_instance_answers_16_requests_at_the_same_time_at_most() {
 }
 
 #[test]
-fn an_instance_that_panicked_is_not_used_again() {
+fn a_trap_ends_the_other_requests_of_its_instance_and_no_more() {
+    let (app, mut hears, release) = meeting();
+    shard().block_on(async {
+        let send = |action: &str| {
+            let (app, request) = (app.clone(), request(Method::GET, &path(action, "")));
+            tokio::spawn(async move { app.handle(request).await.status() })
+        };
+        let mut meetings = Vec::new();
+        for _ in 0..20 {
+            meetings.push(send("meet"));
+            hears.recv().await.expect("a call");
+        }
+        // The first instance is full, so it is the second one that traps.
+        assert_eq!(send("panic").await.unwrap(), 500);
+        let (first, second) = meetings.split_at_mut(16);
+        for meeting in second {
+            assert_eq!(meeting.await.unwrap(), 500);
+        }
+        release.send(true).expect("listeners");
+        for meeting in first {
+            assert_eq!(meeting.await.unwrap(), 200);
+        }
+        assert_eq!(send("count").await.unwrap(), 200);
+    });
+}
+
+#[test]
+fn an_instance_that_trapped_is_not_used_again() {
     let app = loader().load().expect("an application");
     assert_eq!(count(&app), 1);
     assert_eq!(send(&app, request(Method::GET, &path("panic", ""))).status, 500);
@@ -74,8 +107,8 @@ fn an_idle_instance_ends_after_a_second() {
         let reply = tokio::spawn(async move { Reply::of(app.handle(request).await).await });
         reply.await.unwrap().body
     };
-    // On a runtime of its own, which no other test keeps busy.
-    Runtime::new().unwrap().block_on(async {
+    // A runtime of its own, which no other test keeps busy.
+    shard().block_on(async {
         assert_eq!((count().await, count().await), ("1".to_owned(), "2".to_owned()));
         // Nothing but time makes an instance idle.
         tokio::time::sleep(Duration::from_millis(1500)).await;

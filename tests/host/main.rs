@@ -9,6 +9,7 @@ mod instances;
 mod limits;
 mod manifest;
 mod routing;
+mod server;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -117,7 +117,7 @@ async fn soak(
 async fn a_mixed_journey_over_64_connections_has_no_error_and_costs_no_memory() {
     let requests = std::env::var("SOAK_REQUESTS").ok().map_or(10_000, |text| text.parse().unwrap());
     let folder = env!("CARGO_MANIFEST_DIR");
-    prepare::prepare(folder.as_ref()).expect("the components can be built");
+    prepare::build_components(folder.as_ref()).expect("the components can be built");
     let mut host = Command::new(env!("CARGO_BIN_EXE_host"))
         .args(["--no-build", "--quiet", "--listen", "127.0.0.1:0"])
         .current_dir(folder)

@@ -5,7 +5,10 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
+use host::server::Server;
 use host::{App, Body, Loader, Log, prepare};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
@@ -14,6 +17,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
 
 /// One runtime for all tests, since instances outlive the request that they
 /// were made for.
@@ -57,14 +61,14 @@ pub fn folder(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-/// A loader of the application in `folder`, whose binaries are there.
+/// A loader of the application in `folder`, whose components are built.
 pub fn loader(folder: &Path) -> Loader {
     Loader::new(folder).log(Log::quiet())
 }
 
-/// Makes the binaries of the application in `folder`.
+/// Builds the components of the application in `folder`.
 pub fn prepare(folder: &Path) {
-    prepare::prepare(folder).expect("the components can be built");
+    prepare::build_components(folder).expect("the components can be built");
 }
 
 /// Sends a request to an application in this process.
@@ -76,6 +80,53 @@ pub fn send(app: &App, request: Request<Body>) -> Reply {
             .await
             .expect("a reply")
     })
+}
+
+/// An application that is served on a port by this process, until this is
+/// dropped.
+pub struct Served {
+    pub address: String,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Serves `app` on a free port, on the server's own threads.
+pub fn serve(app: App) -> Served {
+    let (stop, stopped) = oneshot::channel::<()>();
+    let (bound, address) = std::sync::mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        Runtime::new().expect("a runtime").block_on(async {
+            let server = Server::bind(app, "127.0.0.1:0").await.expect("a free port");
+            bound.send(server.address().to_string()).expect("a test");
+            server.serve(async { _ = stopped.await }).await;
+        });
+    });
+    let address = address.recv().expect("an address");
+    Served { address, stop: Some(stop), thread: Some(thread) }
+}
+
+impl Served {
+    /// A connection whose reads fail after ten seconds.
+    pub fn connect(&self) -> std::net::TcpStream {
+        let stream = std::net::TcpStream::connect(&self.address).expect("a connection");
+        stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a time-out");
+        stream
+    }
+
+    /// Stops the server, and waits until it has finished its requests.
+    pub fn stop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            thread.join().expect("a server that ends well");
+        }
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        _ = self.thread.take().map(JoinHandle::join);
+    }
 }
 
 /// Sends a request to the server of `APP_URL`, if that is set, and else to

@@ -1,0 +1,185 @@
+//! One connection: HTTP/1.1 or HTTP/2 in front of an application.
+//!
+//! A client may keep the server waiting for a bounded time
+//! ([`Limits::client_wait`](crate::limits::Limits)). A connection that has no
+//! request for that long is closed: it sent nothing, or only a part of a
+//! request's headers. A body that stops arriving is an error for the component
+//! that reads it.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Request;
+use http::header::EXPECT;
+use http_body::{Body as _, Frame, SizeHint};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::Watcher;
+use tokio::net::TcpStream;
+use tokio::runtime::Handle;
+use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
+use wasmtime_wasi_http::Error;
+
+use crate::app::App;
+use crate::body::{Body, holding};
+use crate::headers;
+
+/// How much is read of a body that nobody wants, in bytes.
+const MAX_UNWANTED: usize = 1024 * 1024;
+
+/// Serves `app` to the client at the other end of `stream`, until one of them
+/// closes the connection or `watcher` ends it.
+pub async fn serve(app: App, stream: TcpStream, client: SocketAddr, watcher: Watcher) {
+    // A small response must not wait until an earlier one is acknowledged.
+    _ = stream.set_nodelay(true);
+    let client_wait = app.limits().client_wait;
+    let requests = Requests::default();
+    let service = {
+        let (requests, client) = (requests.clone(), headers::client(client));
+        service_fn(move |request| {
+            let (app, client, open) = (app.clone(), client.clone(), requests.open());
+            async move {
+                let request = with_body(request, client_wait);
+                let response = app.serve(request, client).await;
+                Ok::<_, Infallible>(response.map(|body| holding(body, open)))
+            }
+        })
+    };
+    let server = auto::Builder::new(TokioExecutor::new());
+    let connection = server.serve_connection(TokioIo::new(stream), service);
+    tokio::select! {
+        // A client that goes away is no error.
+        _ = watcher.watch(connection) => {}
+        () = requests.none_for(client_wait) => {}
+    }
+}
+
+/// The open requests of a connection: how many, and since when there is none.
+#[derive(Clone)]
+struct Requests(Arc<Mutex<(usize, Instant)>>);
+
+impl Default for Requests {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new((0, Instant::now()))))
+    }
+}
+
+impl Requests {
+    /// Opens a request; it ends when what this returns is dropped.
+    fn open(&self) -> OpenRequest {
+        self.change(|(open, _)| *open += 1);
+        OpenRequest(self.clone())
+    }
+
+    /// Waits until there has been no open request for that long.
+    async fn none_for(&self, duration: Duration) {
+        let mut look_again = Instant::now() + duration;
+        loop {
+            sleep_until(look_again).await;
+            let now = Instant::now();
+            look_again = match self.change(|state| *state) {
+                (0, since) if since + duration <= now => return,
+                (0, since) => since + duration,
+                _ => now + duration,
+            };
+        }
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut (usize, Instant)) -> T) -> T {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+struct OpenRequest(Requests);
+
+impl Drop for OpenRequest {
+    fn drop(&mut self) {
+        self.0.change(|(open, since)| {
+            *open -= 1;
+            *since = Instant::now();
+        });
+    }
+}
+
+fn with_body(request: Request<Incoming>, client_wait: Duration) -> Request<Body> {
+    // A client that expects `100 Continue` does not send a body that nobody wants.
+    let will_send = !request.headers().contains_key(EXPECT);
+    request.map(|body| {
+        if body.is_end_stream() {
+            return body.map_err(Into::into).boxed_unsync();
+        }
+        RequestBody { body: Some(body), stalled: None, client_wait, will_send }.boxed_unsync()
+    })
+}
+
+/// The body of a request.
+///
+/// If it is dropped before its end, the rest is read. Otherwise a client that
+/// is still sending might not get the response: closing a connection with
+/// unread data resets it.
+struct RequestBody {
+    body: Option<Incoming>,
+    /// Ends when the client has sent nothing for too long.
+    stalled: Option<Pin<Box<Sleep>>>,
+    client_wait: Duration,
+    will_send: bool,
+}
+
+impl http_body::Body for RequestBody {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        match Pin::new(body).poll_frame(context) {
+            Poll::Ready(frame) => {
+                self.stalled = None;
+                Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
+            }
+            Poll::Pending => {
+                let client_wait = self.client_wait;
+                let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(client_wait)));
+                stalled.as_mut().poll(context).map(|()| Some(Err(Error::ConnectionReadTimeout)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(Incoming::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.as_ref().map(Incoming::size_hint).unwrap_or_default()
+    }
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        let unwanted = self.body.take().filter(|body| self.will_send && !body.is_end_stream());
+        if let (Some(body), Ok(runtime)) = (unwanted, Handle::try_current()) {
+            let client_wait = self.client_wait;
+            runtime.spawn(async move { _ = timeout(client_wait, discard(body)).await });
+        }
+    }
+}
+
+/// Reads `body` to its end, or as much of it as the server is ready to discard.
+async fn discard(mut body: Incoming) {
+    let mut left = MAX_UNWANTED;
+    while let Some(Ok(frame)) = body.frame().await {
+        let length = frame.data_ref().map_or(0, Bytes::len);
+        let Some(rest) = left.checked_sub(length) else { return };
+        left = rest;
+    }
+}

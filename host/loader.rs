@@ -1,0 +1,193 @@
+//! Loads an application: reads its manifest, copies its files, compiles its
+//! components.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock, Weak};
+
+use anyhow::{Context, Result, ensure};
+use futures::FutureExt;
+use http::{Request, Response};
+use tempfile::TempDir;
+use tokio::sync::Semaphore;
+use wasmtime_wasi_http::handler::{ProxyHandler, ProxyPre};
+
+use crate::app::{App, Component, Inner, StandIn};
+use crate::body::Body;
+use crate::engine::Compiler;
+use crate::files;
+use crate::instance::{InstanceBuilder, InstancePool, State};
+use crate::limits::Limits;
+use crate::log::Log;
+use crate::manifest::{self, Manifest};
+use crate::router::{Route, Router};
+use crate::shard;
+use crate::variables::{self, Values};
+
+/// Loads an application, with changes if a test needs them.
+pub struct Loader {
+    manifest: PathBuf,
+    log: Log,
+    limits: Limits,
+    stand_ins: BTreeMap<String, StandIn>,
+    variables: BTreeMap<String, String>,
+}
+
+impl Loader {
+    /// Loads the application whose manifest is at the path `manifest`.
+    pub fn new(manifest: impl Into<PathBuf>) -> Self {
+        Self {
+            manifest: manifest.into(),
+            log: Log::stderr(),
+            limits: Limits::default(),
+            stand_ins: BTreeMap::new(),
+            variables: BTreeMap::new(),
+        }
+    }
+
+    /// Sends what the components write to `log` instead of standard error.
+    pub fn log(mut self, log: Log) -> Self {
+        self.log = log;
+        self
+    }
+
+    /// Sets limits other than the default ones.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Sets the application's variable `name`.
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Lets `stand_in` answer in place of the component `id`, whose binary need
+    /// not exist then.
+    pub fn replace<F>(
+        mut self,
+        id: &str,
+        stand_in: impl Fn(Request<Body>) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Response<Body>> + Send + 'static,
+    {
+        let stand_in: StandIn = Arc::new(move |request| stand_in(request).boxed());
+        self.stand_ins.insert(id.to_owned(), stand_in);
+        self
+    }
+
+    /// Loads the application.
+    ///
+    /// # Errors
+    /// What is wrong, and where in the manifest if it is there.
+    pub fn load(mut self) -> Result<App> {
+        let manifest = Manifest::read(&self.manifest)?;
+        for id in self.stand_ins.keys() {
+            ensure!(
+                manifest.components.contains_key(id),
+                "there is no component `{id}` to replace"
+            );
+        }
+        let values = variables::of_application(&manifest, &self.variables)?;
+        let compiler = Compiler::new(self.limits.instances, |state: &State| &state.variables)?;
+        // Nobody can call a component that no trigger names.
+        let ids: BTreeSet<_> = manifest.triggers.iter().map(|trigger| &trigger.component).collect();
+        let mut compiled = BTreeMap::new();
+        for id in ids.into_iter().filter(|id| !self.stand_ins.contains_key(*id)) {
+            compiled.insert(id.clone(), Compiled::new(&manifest, id, &values, &compiler)?);
+        }
+        let stand_ins = std::mem::take(&mut self.stand_ins).into_iter();
+        let mut components: BTreeMap<_, _> =
+            stand_ins.map(|(id, stand_in)| (id, Component::StandIn(stand_in))).collect();
+        let router = Router::new(public_routes(&manifest))?;
+        Ok(App(Arc::new_cyclic(|application| {
+            for (id, compiled) in compiled {
+                let builder = self.builder(&manifest, &id, compiled, &compiler, application);
+                components.insert(id, wasm(builder));
+            }
+            Inner {
+                manifest,
+                router,
+                components,
+                limits: self.limits,
+                log: self.log,
+                permits: Arc::new(Semaphore::new(self.limits.requests)),
+                chained: Route::new("/...", ""),
+                address: OnceLock::new(),
+            }
+        })))
+    }
+
+    fn builder(
+        &self,
+        manifest: &Manifest,
+        id: &str,
+        compiled: Compiled,
+        compiler: &Compiler<State>,
+        application: &Weak<Inner>,
+    ) -> InstanceBuilder {
+        let component = &manifest.components[id];
+        InstanceBuilder {
+            id: id.into(),
+            pre: compiled.pre,
+            engine: compiler.engine().clone(),
+            application: application.clone(),
+            files: compiled.files,
+            environment: component.environment.clone().into_iter().collect(),
+            variables: compiled.variables,
+            allowed: component.allowed_outbound_hosts.clone().into(),
+            log: self.log.clone(),
+            limits: self.limits,
+        }
+    }
+}
+
+/// The parts of a component whose preparation can fail.
+struct Compiled {
+    pre: ProxyPre<State>,
+    files: Option<TempDir>,
+    variables: Values,
+}
+
+impl Compiled {
+    fn new(
+        manifest: &Manifest,
+        id: &str,
+        values: &BTreeMap<String, String>,
+        compiler: &Compiler<State>,
+    ) -> Result<Self> {
+        let component = &manifest.components[id];
+        let source = manifest.dir.join(component.source.get_ref());
+        let pre = compiler.compile(&source).map_err(|error| {
+            let message = format!("can't load the component `{id}` from its source: {error:#}");
+            manifest.error(component.source.span(), message)
+        })?;
+        let files = if component.files.is_empty() {
+            None
+        } else {
+            let folder = tempfile::tempdir().context("can't make a folder for files")?;
+            files::mount(manifest, component, folder.path())?;
+            Some(folder)
+        };
+        let variables = variables::of_component(component, values)
+            .with_context(|| format!("the component `{id}`"))?;
+        Ok(Self { pre, files, variables })
+    }
+}
+
+/// A component with a pool of instances for each shard.
+fn wasm(builder: InstanceBuilder) -> Component {
+    let builder = Arc::new(builder);
+    let pools = (0..shard::count()).map(|_| ProxyHandler::new(InstancePool(builder.clone())));
+    Component::Wasm(pools.collect())
+}
+
+/// The pattern and the component of each public route.
+fn public_routes(manifest: &Manifest) -> impl Iterator<Item = (&str, &str)> {
+    manifest.triggers.iter().filter_map(|trigger| match &trigger.route {
+        manifest::Route::Public(pattern) => Some((pattern.as_str(), trigger.component.as_str())),
+        manifest::Route::Private(_) => None,
+    })
+}
