@@ -124,7 +124,9 @@ impl InstanceBuilder {
             Ok(if state.ticks > limit {
                 UpdateDeadline::Interrupt
             } else {
-                UpdateDeadline::Yield(1)
+                // tokio's, after which its runtime looks for new connections and data;
+                // wasmtime's own runs the guest again at once.
+                UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now()))
             })
         });
         Ok(store)

@@ -14,19 +14,21 @@
 //! # Ok(()) }
 //! ```
 //!
-//! The modules, from top to bottom. Each uses only those below it.
+//! The modules, from top to bottom. Each uses only those in its own row and in the
+//! rows below.
 //!
 //! | module | what is in it |
 //! |---|---|
-//! | [`server`], `connection`, `shard` | from a socket to the application and back, on a thread for each core |
+//! | [`server`], `connection` | from a socket to the application and back |
 //! | [`prepare`], `toolchain` | building the components, and the compiler's target |
 //! | [`Loader`] | from a manifest to an application |
 //! | [`App`] | from a request to a component, on its route or as a chained request |
 //! | `instance` | the instances of a component |
 //! | `engine` | compiling components, and what they import |
-//! | `outbound`, `variables`, [`files`] | what a component may call, ask for and see |
-//! | `headers`, `router` | what a component is told, and which one gets a request |
+//! | `variables`, [`files`], `outbound` | what a component may ask for, see and call |
 //! | [`manifest`] | `spin.toml` |
+//! | `headers`, `router` | what a component is told, and which one gets a request |
+//! | `shard` | a thread for each core |
 //! | `allowed_hosts`, [`limits`], `log`, `body` | what the others share |
 
 mod allowed_hosts;

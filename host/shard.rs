@@ -16,10 +16,6 @@ use anyhow::{Context, Result};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
-/// How many times a shard polls its tasks before it looks for new connections
-/// and data. tokio's defaults are 61 and 31.
-const POLLS: u32 = 8;
-
 thread_local! {
     static CURRENT: Cell<usize> = const { Cell::new(0) };
 }
@@ -72,13 +68,7 @@ impl Shards {
 
 impl Shard {
     fn start(index: usize) -> Result<Self> {
-        let runtime = Builder::new_current_thread()
-            .enable_all()
-            // A looping guest takes a tick at each poll. This is how many of them
-            // others wait for, at most.
-            .event_interval(POLLS)
-            .global_queue_interval(POLLS)
-            .build()?;
+        let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel();
         let thread = thread::Builder::new().name(format!("shard-{index}")).spawn(move || {

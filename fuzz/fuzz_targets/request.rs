@@ -31,7 +31,7 @@ fuzz_target!(|input: &[u8]| {
     request.prefers_html();
     request.precondition("\"0123456789abcdef\"");
     for name in ["id", "limit", "offset"] {
-        let problems = [request.parameters(name).err(), request.number(name, 1..=100, 3).err()];
+        let problems = [request.parameters(name).err(), request.number_parameter(name, 1..=100, 3).err()];
         for problem in problems.into_iter().flatten() {
             assert!(matches!(problem, Problem::BadRequest(detail) if detail.contains(name)));
         }

@@ -31,16 +31,17 @@ impl<T> DataFile<T> {
     ///
     /// # Errors
     /// [`Problem::Internal`] if the file is missing or malformed, or an object in
-    /// it has the same key twice. The cause names file, line and column.
-    pub fn get(&self) -> Result<&T, Problem> {
-        let content = self.content.get_or_init(|| self.read());
+    /// it has the same key twice. The cause names the file and, for malformed JSON,
+    /// line and column.
+    pub fn read(&'static self) -> Result<&'static T, Problem> {
+        let content = self.content.get_or_init(|| self.load());
         content.as_ref().map_err(|error| Problem::Internal(error.clone()))
     }
 
-    fn read(&self) -> Result<T, String> {
+    fn load(&self) -> Result<T, String> {
         let text = fs::read_to_string(self.path)
             .map_err(|error| format!("can't read the data file {}: {error}", self.path))?;
-        // A `static` holds the data file, so the text is needed to the end.
+        // A `static` needs it as long as the instance lives.
         let text = text.leak();
         unique_keys::check(text)
             .and_then(|()| (self.parse)(text))
@@ -53,8 +54,8 @@ pub type Fields = Map<String, Value>;
 
 /// Records, sorted by key.
 ///
-/// Each record has the `T` that its service knows, and its text. So fields that
-/// no type names are passed through.
+/// Each record keeps its JSON text beside the `T`, so that fields which `T` does
+/// not name are served, too.
 #[derive(Debug)]
 pub struct Records<T>(Vec<Record<T>>);
 
@@ -89,17 +90,17 @@ impl<T: Deserialize<'static>> Records<T> {
         Ok(Self(records))
     }
 
-    /// The error of `text`, found by parsing it as a whole: an error in the text
-    /// of one record does not know its place in the file.
+    /// The error of `text`, with its line and column. It parses the whole text
+    /// again, because the error of a single record has no place in the file.
     fn error(text: &'static str) -> serde_json::Error {
-        let no_object = serde_json::from_str::<BTreeMap<String, Fields>>(text).err();
-        let error = no_object.or_else(|| serde_json::from_str::<BTreeMap<String, T>>(text).err());
+        let shape_error = serde_json::from_str::<BTreeMap<String, Fields>>(text).err();
+        let error = shape_error.or_else(|| serde_json::from_str::<BTreeMap<String, T>>(text).err());
         error.unwrap_or_else(|| serde::de::Error::custom("a record that can't be read"))
     }
 }
 
 impl<T> Records<T> {
-    /// All records.
+    /// All records, sorted by key.
     pub fn all(&self) -> &[Record<T>] {
         &self.0
     }
@@ -115,7 +116,7 @@ impl<T> Record<T> {
     /// All fields of the record, parsed when they are first needed.
     ///
     /// # Errors
-    /// What is wrong with a field that no type names.
+    /// If the text of the record is no JSON object.
     pub fn fields(&self) -> Result<&Fields, &String> {
         let parse = || serde_json::from_str(self.text.get());
         let parse = || parse().map_err(|error| format!("the record `{}`: {error}", self.key));
@@ -165,8 +166,8 @@ mod tests {
 
     #[test]
     fn a_missing_file_is_named_in_the_cause() {
-        let file = DataFile::new("/no/such.json", Records::<Film>::parse);
-        let Err(Problem::Internal(cause)) = file.get() else {
+        static FILE: DataFile<Records<Film>> = DataFile::new("/no/such.json", Records::parse);
+        let Err(Problem::Internal(cause)) = FILE.read() else {
             panic!("a missing file must be an internal problem");
         };
         assert!(cause.contains("/no/such.json"), "{cause}");

@@ -1,4 +1,4 @@
-//! What the services share. Each service then contains only its own domain.
+//! Code that the services share, so that each service contains only its own domain.
 //!
 //! A service is a function from a [`Request`] to a [`Route`]: a `match` on the
 //! segments of the path, whose arms name the handlers. A handler returns a
@@ -11,12 +11,16 @@
 //!
 //! fn route(request: &Request) -> Route<'_> {
 //!     match request.segments()[..] {
-//!         ["movies"] => get(async { Response::json(MOVIES.get()?) }),
-//!         ["movies", id] => get(async move { movie(MOVIES.get()?, id) }),
+//!         ["movies"] => get(async move { Response::json(MOVIES.read()?) }),
+//!         ["movies", id] => get(async move { show_movie(MOVIES.read()?, id) }),
 //!         _ => Route::Unknown,
 //!     }
 //! }
 //! ```
+//!
+//! A handler answers GET and HEAD with a 200 or a [`Problem`]. Other statuses and
+//! methods would need a change of the kit. The texts of problems refer to `/` and
+//! `/openapi.json`, which the component `home` serves.
 //!
 //! The kit adds these headers to the responses of a service:
 //!
@@ -26,21 +30,25 @@
 //! | `x-content-type-options` | all | `nosniff` |
 //! | `access-control-allow-origin` | all | `*`: a page of any origin may read |
 //! | `access-control-expose-headers` | all | `etag, retry-after, x-request-id` |
-//! | `content-length` | all with a body | its length in bytes |
+//! | `content-type` | all with a body | what the handler returned, or `application/problem+json` |
+//! | `content-length` | all except 304 | the length of the body in bytes |
 //! | `cache-control` | successes, 304 | `no-cache`: revalidate with the `etag` |
-//! | | problems, OPTIONS | `no-store` |
+//! | | problems, OPTIONS except preflights | `no-store` |
 //! | `etag` | successes, 304 | a hash of content-type and body |
-//! | `vary` | where the handler looked at `Accept` | `accept` |
+//! | `vary` | successes and 304 whose handler looked at `Accept` | `accept` |
 //! | `allow` | 405, OPTIONS | the methods of the path |
 //! | `retry-after` | 503, 504 | `1`, in seconds |
 //! | `access-control-allow-methods`, `-allow-headers`, `-max-age` | CORS preflights | `GET, HEAD`, `*`, a day |
 //!
-//! From `etag` follow 304 (`If-None-Match`) and 412 (`If-Match`). A request that
-//! fails with a 5xx writes one line to standard error: id, method, path and
-//! cause. The kit keeps nothing from one request to the next; a service keeps
-//! what it puts into a `static`.
+//! A request whose `If-None-Match` has the current `etag` gets a 304, and one
+//! whose `If-Match` lacks it a 412. A request that fails with a 5xx writes one line
+//! to standard error: id, method, path and cause.
 //!
-//! The modules, each of which uses only those above it:
+//! The kit keeps nothing about a request. A [`DataFile`] and a [`Sibling`] are
+//! `static`s of the service, and keep what they have read for as long as the
+//! instance lives.
+//!
+//! The modules. Each uses only those above it.
 //!
 //! | module | what is in it |
 //! |---|---|
@@ -49,7 +57,7 @@
 //! | [`response`], [`request`] | what a handler returns and what it reads |
 //! | [`wasi`] | the types of WASI, between a component and its host |
 //! | [`sibling`] | requests to other services, with a deadline |
-//! | [`data_file`], `unique_keys` | the data file that is mounted beside a component |
+//! | `unique_keys`, [`data_file`] | the data file that is mounted beside a component |
 //! | [`route`] | the handlers of a path |
 //! | [`service`](mod@service) | from a request to the complete response |
 

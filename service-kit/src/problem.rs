@@ -7,9 +7,8 @@ use crate::json::pretty;
 
 /// Why a request fails.
 ///
-/// The client gets a problem document (RFC 9457) made of the status, the
-/// `detail` of a 4xx, or the name of the sibling that failed. A `cause` goes to
-/// the log and never to the client.
+/// The client gets a problem document (RFC 9457). That of a 502, 503 or 504 names
+/// the sibling that failed. A cause is logged and never sent.
 #[derive(Debug)]
 pub enum Problem {
     /// 400: the request is malformed; the text is the `detail`.

@@ -28,7 +28,7 @@ type Headers = Box<dyn Fn(&str) -> Vec<Vec<u8>>>;
 /// Headers are read when somebody asks for one, because each read is a call of
 /// the host.
 pub struct Request {
-    /// The method.
+    /// The method, which the server has checked.
     pub method: Method,
     /// What the client or this service calls the request in logs: the valid
     /// `X-Request-Id` that came with it, or a random one.
@@ -42,8 +42,8 @@ pub struct Request {
     pub(crate) deadline: OnceCell<Deadline>,
 }
 
-/// Ends at the deadline with the milliseconds that have passed, or at once with
-/// an error.
+/// Ends at the deadline, with the time-out in milliseconds. Ends at once with an
+/// error if the time-out is malformed.
 pub(crate) type Deadline = Shared<LocalBoxFuture<'static, Result<u64, String>>>;
 
 /// What `If-Match` and `If-None-Match` mean for a resource (RFC 9110, section
@@ -59,8 +59,8 @@ pub enum Precondition {
 }
 
 impl Request {
-    /// A request for `target`, the path with the query. Its path is not decoded
-    /// yet: see [`Request::decode_path`].
+    /// A request for `target`, the path with the query. It has no segments before
+    /// [`Request::decode_path`], which `service::respond` calls.
     pub fn new(
         method: Method,
         target: &str,
@@ -110,8 +110,9 @@ impl Request {
     /// All values of the query parameter `name`, decoded, in order.
     ///
     /// # Errors
-    /// [`Problem::BadRequest`] if one is not UTF-8 once it is decoded, or
-    /// contains U+FFFD, which stands for what is not.
+    /// [`Problem::BadRequest`] if one is not UTF-8 once it is decoded. The decoder
+    /// replaces invalid bytes by U+FFFD, so a value that contains U+FFFD itself is
+    /// refused, too.
     pub fn parameters(&self, name: &str) -> Result<Vec<Cow<'_, str>>, Problem> {
         let pairs = form_urlencoded::parse(self.query().as_bytes());
         let values: Vec<_> = pairs.filter(|(key, _)| key == name).map(|(_, value)| value).collect();
@@ -128,7 +129,7 @@ impl Request {
     /// # Errors
     /// [`Problem::BadRequest`] if it is not a whole number in `range`, or is
     /// given more than once.
-    pub fn number(
+    pub fn number_parameter(
         &self,
         name: &str,
         range: RangeInclusive<u64>,
@@ -137,8 +138,8 @@ impl Request {
         let values = self.parameters(name)?;
         let number = match &values[..] {
             [] => return Ok(default),
-            // Only digits: `parse` would accept a sign. A number that is too
-            // large for a u64 is in no range that ends below the largest one.
+            // Only digits, because `parse` would accept a sign. A number that is too
+            // large counts as the largest one.
             [value] if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) => {
                 Some(value.parse().unwrap_or(u64::MAX))
             }
@@ -167,7 +168,7 @@ impl Request {
     /// The response then gets `Vary: Accept`.
     pub fn prefers_html(&self) -> bool {
         self.accept_was_read.set(true);
-        let fields = self.list_fields("accept");
+        let fields = self.list_members("accept");
         let accepted: Vec<_> = fields.iter().map(|range| media_range(range)).collect();
         // The most specific of the ranges that match a type decides.
         let weight = |ranges: &[&str]| {
@@ -186,11 +187,11 @@ impl Request {
         self.accept_was_read.get()
     }
 
-    /// Holds the preconditions of this request against `etag`, the strong
-    /// validator of the current version.
+    /// Evaluates the preconditions of this request for a resource whose current
+    /// version has the strong validator `etag`.
     pub fn precondition(&self, etag: &str) -> Precondition {
-        let if_match = self.list_fields("if-match");
-        let if_none_match = self.list_fields("if-none-match");
+        let if_match = self.list_members("if-match");
+        let if_none_match = self.list_members("if-none-match");
         let weakly_equal = |tag: &String| tag.strip_prefix("W/").unwrap_or(tag) == etag;
         if !if_match.is_empty() && if_match != ["*"] && !if_match.iter().any(|tag| tag == etag) {
             Precondition::Failed
@@ -203,7 +204,7 @@ impl Request {
 
     /// The members of the header `name`, a comma-separated list (RFC 9110,
     /// section 5.6.1). Values that are not text are left out.
-    fn list_fields(&self, name: &str) -> Vec<String> {
+    fn list_members(&self, name: &str) -> Vec<String> {
         let values = (self.headers)(name).into_iter();
         let texts: Vec<_> = values.filter_map(|value| String::from_utf8(value).ok()).collect();
         let members = texts.iter().flat_map(|text| text.split(','));
@@ -235,8 +236,8 @@ fn is_request_id(id: &str) -> bool {
     (1..=MAX_REQUEST_ID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// 64 random bits. Each `RandomState` has other keys, so the hash of nothing is
-/// another number each time.
+/// A random number of 64 bits. Each `RandomState` has keys of its own, so the hash
+/// of nothing is a different number each time.
 fn random_id() -> String {
     format!("{:016x}", RandomState::new().build_hasher().finish())
 }
@@ -290,7 +291,10 @@ mod tests {
     #[test]
     fn a_number_has_a_default_a_range_and_one_value() {
         let number = |query: &str| {
-            request(&format!("/movies/top?{query}")).unwrap().number("limit", 1..=100, 3).ok()
+            request(&format!("/movies/top?{query}"))
+                .unwrap()
+                .number_parameter("limit", 1..=100, 3)
+                .ok()
         };
         assert_eq!(number(""), Some(3));
         assert_eq!(number("limit=100"), Some(100));

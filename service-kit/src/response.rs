@@ -18,7 +18,8 @@ pub struct Response {
 }
 
 impl Response {
-    /// 200 with `value` as JSON, indented; see [`pretty`] for the order of keys.
+    /// 200 with `value` as JSON, indented. Maps are sorted by key; declare the fields
+    /// of a struct sorted.
     ///
     /// # Errors
     /// [`Problem::Internal`] if a part of `value` has no form in JSON.
@@ -54,9 +55,9 @@ impl Response {
 
     /// Adds a body with its `content-type` and `content-length`.
     ///
-    /// WASI does not add the length. Without it the body goes out chunked and in
-    /// a second packet, for which a client of Spin waits 40 ms: its delayed
-    /// acknowledgement of the first one.
+    /// WASI does not add the length. Without it, the body is sent chunked and in a
+    /// second packet. A client of Spin then gets it 40 ms late, because it delays
+    /// its acknowledgement of the first packet.
     pub(crate) fn content(self, content_type: &'static str, body: Vec<u8>) -> Self {
         let response = self
             .header("content-type", content_type)

@@ -15,7 +15,8 @@ use crate::route::Route;
 const METHODS: &str = "GET, HEAD, OPTIONS";
 
 /// Makes the crate a component that answers HTTP requests by the function
-/// `$route`, which is a `fn(&Request) -> Route<'_>`.
+/// `$route`, which is a `fn(&Request) -> Route<'_>`. It adds a module `component` to
+/// the crate, from which `super` is the module of the call.
 #[macro_export]
 macro_rules! service {
     ($route:ident) => {
@@ -51,8 +52,8 @@ async fn handle(
     route: fn(&Request) -> Route<'_>,
 ) -> Result<Response, Problem> {
     request.decode_path()?;
-    // No resource has an empty name. In a service's `match`, a variable would
-    // take the empty segment of `/users//bookings`.
+    // A variable in a service's `match` would accept the empty segment of
+    // `/users//bookings`. No resource has an empty name.
     let has_empty_segment = request.segments().contains(&"");
     let route = if has_empty_segment { Route::Unknown } else { route(request) };
     match (route, &request.method) {
@@ -74,8 +75,8 @@ fn is_preflight(request: &Request) -> bool {
     request.method == Method::OPTIONS && request.has_header("access-control-request-method")
 }
 
-/// The permission to read, at any path: where there is no resource, the page
-/// may read the problem document.
+/// Allows to read at any path, even an unknown one, so that the page can read the
+/// problem document.
 fn preflight() -> Response {
     Response::new(StatusCode::OK)
         .header("access-control-allow-methods", "GET, HEAD")
@@ -116,8 +117,8 @@ fn failure(request: &Request, problem: &Problem) -> Response {
     }
 }
 
-/// A strong validator (RFC 9110, section 8.8.3): another content has another
-/// tag. SipHash with fixed keys, so that all instances and releases agree.
+/// A strong validator (RFC 9110, section 8.8.3): different content gets a
+/// different tag. The keys of the hash are fixed, so that all instances agree.
 fn etag(response: &Response) -> String {
     let mut hasher = SipHasher13::new();
     for (_, value) in &response.headers {

@@ -4,11 +4,11 @@
 //! reaches the component in the same process, if the caller's
 //! `allowed_outbound_hosts` in `spin.toml` names it.
 //!
-//! All siblings that are asked on behalf of one request share one deadline. It
-//! starts with the first of them. Only the wait ends at the deadline: the
-//! handler goes on with a [`Problem::GatewayTimeout`], and the sibling finishes
-//! what it was asked to do.
+//! All requests to siblings on behalf of one request share a deadline, which starts
+//! with the first of them. At the deadline the handler gets a
+//! [`Problem::GatewayTimeout`]; the sibling still finishes.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -21,11 +21,11 @@ use crate::problem::Problem;
 use crate::request::{REQUEST_ID, Request};
 use crate::wasi;
 
-/// The variable with the deadline, in milliseconds.
-const DEADLINE: &str = "sibling_deadline_ms";
+/// The variable with the time until the deadline, in milliseconds.
+const TIMEOUT_VARIABLE: &str = "sibling_deadline_ms";
 
-/// The deadline of a component without that variable, in milliseconds.
-const DEFAULT_DEADLINE: u64 = 2000;
+/// The time until the deadline without that variable, in milliseconds.
+const DEFAULT_TIMEOUT: u64 = 2000;
 
 /// The largest body of a sibling's response, in bytes.
 const MAX_BODY: usize = 8 * 1024 * 1024;
@@ -33,11 +33,25 @@ const MAX_BODY: usize = 8 * 1024 * 1024;
 /// What a path segment may contain unencoded (RFC 3986, section 2.3).
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Another service of the application, by its component id.
-#[derive(Clone, Copy, Debug)]
-pub struct Sibling(pub &'static str);
+/// Another service of the application. A `static` keeps it, and with it the
+/// time-out, for as long as the instance lives.
+pub struct Sibling {
+    id: &'static str,
+    /// In milliseconds, once it has been read.
+    timeout: OnceLock<u64>,
+}
 
 impl Sibling {
+    /// The service with that component id.
+    pub const fn new(id: &'static str) -> Self {
+        Self { id, timeout: OnceLock::new() }
+    }
+
+    /// The component id, which is also the name in `http://<id>.spin.internal`.
+    pub fn id(&self) -> &'static str {
+        self.id
+    }
+
     /// GETs the resource at `path`, whose parts the caller has encoded, on
     /// behalf of `request`. Gives `None` if there is no such resource (404).
     ///
@@ -45,9 +59,9 @@ impl Sibling {
     /// - [`Problem::Unavailable`] if there is no response, or a 5xx.
     /// - [`Problem::BadGateway`] if the response is not a `T` in JSON.
     /// - [`Problem::GatewayTimeout`] if it has not arrived by the deadline.
-    /// - [`Problem::Internal`] if the deadline is not a number.
+    /// - [`Problem::Internal`] if the variable `sibling_deadline_ms` is no number.
     pub async fn get<T: DeserializeOwned>(
-        self,
+        &'static self,
         request: &Request,
         path: &str,
     ) -> Result<Option<T>, Problem> {
@@ -63,7 +77,7 @@ impl Sibling {
     /// # Errors
     /// Those of [`Sibling::get`], and [`Problem::BadGateway`] for a 404.
     pub async fn get_required<T: DeserializeOwned>(
-        self,
+        &'static self,
         request: &Request,
         path: &str,
     ) -> Result<T, Problem> {
@@ -72,24 +86,25 @@ impl Sibling {
     }
 
     async fn body_before_deadline(
-        self,
+        &'static self,
         request: &Request,
         path: &str,
     ) -> Result<Option<Vec<u8>>, Problem> {
-        let deadline = request.deadline.get_or_init(|| deadline().boxed_local().shared()).clone();
+        let deadline = || self.wait_for_deadline().boxed_local().shared();
+        let deadline = request.deadline.get_or_init(deadline).clone();
         let body = Box::pin(self.body(request, path));
         match select(deadline, body).await {
             Either::Right((body, _)) => body,
-            Either::Left((Ok(milliseconds), _)) => Err(Problem::GatewayTimeout {
-                sibling: self.0,
-                cause: at(path, &format!("no response within {milliseconds} ms")),
+            Either::Left((Ok(timeout), _)) => Err(Problem::GatewayTimeout {
+                sibling: self.id,
+                cause: at(path, &format!("no response within {timeout} ms")),
             }),
             Either::Left((Err(cause), _)) => Err(Problem::Internal(cause)),
         }
     }
 
-    async fn body(self, request: &Request, path: &str) -> Result<Option<Vec<u8>>, Problem> {
-        let authority = format!("{}.spin.internal", self.0);
+    async fn body(&self, request: &Request, path: &str) -> Result<Option<Vec<u8>>, Problem> {
+        let authority = format!("{}.spin.internal", self.id);
         let headers = vec![(REQUEST_ID.to_owned(), request.id.clone().into_bytes())];
         let response = wasi::get(&authority, path, headers).await;
         let response = response.map_err(|error| self.unavailable(path, error.to_string()))?;
@@ -109,12 +124,28 @@ impl Sibling {
         body.map(Some).map_err(|cause| self.bad_gateway(path, cause))
     }
 
-    fn unavailable(self, path: &str, cause: String) -> Problem {
-        Problem::Unavailable { sibling: self.0, cause: at(path, &cause) }
+    /// Waits for the deadline, and gives the time-out in milliseconds. The kit has
+    /// its own timer because Spin does not enforce the time-outs of a request's
+    /// options on chained requests.
+    async fn wait_for_deadline(&self) -> Result<u64, String> {
+        let timeout = match self.timeout.get() {
+            Some(timeout) => *timeout,
+            // On Spin, reading a variable can add 40 ms to a request, so it is kept.
+            None => {
+                let timeout = read_timeout().await?;
+                *self.timeout.get_or_init(|| timeout)
+            }
+        };
+        spin_sdk::time::sleep(Duration::from_millis(timeout)).await;
+        Ok(timeout)
     }
 
-    fn bad_gateway(self, path: &str, cause: String) -> Problem {
-        Problem::BadGateway { sibling: self.0, cause: at(path, &cause) }
+    fn unavailable(&self, path: &str, cause: String) -> Problem {
+        Problem::Unavailable { sibling: self.id, cause: at(path, &cause) }
+    }
+
+    fn bad_gateway(&self, path: &str, cause: String) -> Problem {
+        Problem::BadGateway { sibling: self.id, cause: at(path, &cause) }
     }
 }
 
@@ -123,18 +154,16 @@ fn at(path: &str, cause: &str) -> String {
     format!("{}: {cause}", path.split('?').next().unwrap_or_default())
 }
 
-/// Waits until siblings have no time left. A timer of our own, because Spin
-/// does not enforce the time-outs of a request's options on chained requests.
-async fn deadline() -> Result<u64, String> {
-    let milliseconds = match variables::get(DEADLINE).await {
+async fn read_timeout() -> Result<u64, String> {
+    match variables::get(TIMEOUT_VARIABLE).await {
         Ok(value) => value.parse().map_err(|_| {
-            format!("the variable `{DEADLINE}` must be a number of milliseconds; got {value:?}")
-        })?,
-        Err(variables::Error::Undefined(_)) => DEFAULT_DEADLINE,
-        Err(error) => return Err(format!("the variable `{DEADLINE}`: {error}")),
-    };
-    spin_sdk::time::sleep(Duration::from_millis(milliseconds)).await;
-    Ok(milliseconds)
+            format!(
+                "the variable `{TIMEOUT_VARIABLE}` must be a number of milliseconds; got {value:?}"
+            )
+        }),
+        Err(variables::Error::Undefined(_)) => Ok(DEFAULT_TIMEOUT),
+        Err(error) => Err(format!("the variable `{TIMEOUT_VARIABLE}`: {error}")),
+    }
 }
 
 /// `text`, encoded as one segment of a path.

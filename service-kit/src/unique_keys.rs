@@ -1,7 +1,7 @@
 //! Duplicate keys in JSON.
 //!
 //! `serde_json` keeps the last of several values with the same key. In a data
-//! file that loses a record without a word, so it is an error here.
+//! file that silently loses a record, so it is an error here.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -61,6 +61,8 @@ impl<'de> Visitor<'de> for UniqueKeys {
     fn visit_unit<E>(self) -> Result<Self, E> {
         Ok(self)
     }
+
+    // With its feature `arbitrary_precision`, serde_json passes numbers to `visit_map`.
 
     fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
         Ok(self)

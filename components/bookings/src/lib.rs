@@ -13,9 +13,6 @@ use std::collections::BTreeMap;
 
 use service_kit::{DataFile, Problem, Request, Response, Route, get, service};
 
-/// The ids of the movies that each user has booked, by date.
-type Bookings = BTreeMap<String, BTreeMap<String, Vec<String>>>;
-
 static BOOKINGS: DataFile<Bookings> =
     DataFile::new("/data/cinema/bookings.json", serde_json::from_str);
 
@@ -23,15 +20,18 @@ service!(route);
 
 fn route(request: &Request) -> Route<'_> {
     match request.segments()[..] {
-        ["bookings"] => get(async { Response::json(BOOKINGS.get()?) }),
-        ["bookings", username] => get(async move { bookings_of(BOOKINGS.get()?, username) }),
+        ["bookings"] => get(async move { Response::json(BOOKINGS.read()?) }),
+        ["bookings", username] => get(async move { show_bookings_of(BOOKINGS.read()?, username) }),
         _ => Route::Unknown,
     }
 }
 
-fn bookings_of(bookings: &Bookings, username: &str) -> Result<Response, Problem> {
+fn show_bookings_of(bookings: &Bookings, username: &str) -> Result<Response, Problem> {
     let bookings = bookings.get(username).ok_or_else(|| {
         Problem::NotFound(format!("`{username}` has no bookings. GET /bookings lists them all."))
     })?;
     Response::json(bookings)
 }
+
+/// The ids of the movies that each user has booked, by date.
+type Bookings = BTreeMap<String, BTreeMap<String, Vec<String>>>;

@@ -27,13 +27,13 @@ service!(route);
 
 fn route(request: &Request) -> Route<'_> {
     match request.segments()[..] {
-        [] => get(async { index(API.get()?, request) }),
-        ["openapi.json"] => get(async { Response::json(API.get()?) }),
+        [] => get(async move { show_index(API.read()?, request) }),
+        ["openapi.json"] => get(async move { Response::json(API.read()?) }),
         _ => Route::Unknown,
     }
 }
 
-fn index(api: &Value, request: &Request) -> Result<Response, Problem> {
+fn show_index(api: &Value, request: &Request) -> Result<Response, Problem> {
     if request.prefers_html() {
         return Ok(Response::html(page::of(api)));
     }

@@ -19,7 +19,8 @@ use serde::{Deserialize, Serialize, Serializer};
 use service_kit::sibling::encode_segment;
 use service_kit::{DataFile, Problem, Record, Records, Request, Response, Route, get, service};
 
-/// How many movies one request may ask for.
+/// The most `id` parameters of a request, and its largest `limit`. The service
+/// `users` relies on it.
 const MAX_MOVIES: usize = 100;
 
 static MOVIES: DataFile<Movies> = DataFile::new("/data/cinema/movies.json", Movies::parse);
@@ -28,14 +29,15 @@ service!(route);
 
 fn route(request: &Request) -> Route<'_> {
     match request.segments()[..] {
-        ["movies"] => get(async { movies(MOVIES.get()?, request) }),
-        ["movies", "top"] => get(async { top_movies(MOVIES.get()?, request) }),
-        ["movies", id] => get(async move { movie(MOVIES.get()?, id) }),
+        ["movies"] => get(async move { list_movies(MOVIES.read()?, request) }),
+        // Before `id`, which would match `top`, too.
+        ["movies", "top"] => get(async move { list_top_movies(MOVIES.read()?, request) }),
+        ["movies", id] => get(async move { show_movie(MOVIES.read()?, id) }),
         _ => Route::Unknown,
     }
 }
 
-fn movies(movies: &Movies, request: &Request) -> Result<Response, Problem> {
+fn list_movies(movies: &Movies, request: &Request) -> Result<Response, Problem> {
     let ids = request.parameters("id")?;
     if ids.is_empty() {
         return Response::json(&movies.records);
@@ -51,22 +53,22 @@ fn movies(movies: &Movies, request: &Request) -> Result<Response, Problem> {
     Response::json(&chosen)
 }
 
-fn top_movies(movies: &Movies, request: &Request) -> Result<Response, Problem> {
-    let limit = request.number("limit", 1..=MAX_MOVIES as u64, 3)? as usize;
-    let offset = request.number("offset", 0..=u64::MAX, 0)?;
+fn list_top_movies(movies: &Movies, request: &Request) -> Result<Response, Problem> {
+    let limit = request.number_parameter("limit", 1..=MAX_MOVIES as u64, 3)? as usize;
+    let offset = request.number_parameter("offset", 0..=u64::MAX, 0)?;
     let offset = usize::try_from(offset).unwrap_or(usize::MAX);
     let top = movies.ranking().iter().skip(offset).take(limit);
     Response::json(&top.map(|index| WithUri(&movies.records.all()[*index])).collect::<Vec<_>>())
 }
 
-fn movie(movies: &Movies, id: &str) -> Result<Response, Problem> {
+fn show_movie(movies: &Movies, id: &str) -> Result<Response, Problem> {
     let movie = movies.records.get(id).ok_or_else(|| {
         Problem::NotFound(format!("No movie has the id `{id}`. GET /movies lists them all."))
     })?;
     Response::json(&WithUri(movie))
 }
 
-/// The movies.
+/// The movies of the data file.
 struct Movies {
     records: Records<Movie>,
     /// The indices of the records, best rated first; sorted when first needed.
@@ -78,8 +80,8 @@ struct Movies {
 struct Movie {
     id: String,
     title: String,
-    #[serde(rename = "director")]
-    _director: String,
+    #[expect(dead_code, reason = "read only to check that it is there")]
+    director: String,
     rating: Rating,
 }
 

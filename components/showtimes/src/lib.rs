@@ -13,9 +13,6 @@ use std::collections::BTreeMap;
 
 use service_kit::{DataFile, Problem, Request, Response, Route, get, service};
 
-/// The ids of the movies of each date.
-type Showtimes = BTreeMap<String, Vec<String>>;
-
 static SHOWTIMES: DataFile<Showtimes> =
     DataFile::new("/data/cinema/showtimes.json", serde_json::from_str);
 
@@ -23,13 +20,13 @@ service!(route);
 
 fn route(request: &Request) -> Route<'_> {
     match request.segments()[..] {
-        ["showtimes"] => get(async { Response::json(SHOWTIMES.get()?) }),
-        ["showtimes", date] => get(async move { movies_on(SHOWTIMES.get()?, date) }),
+        ["showtimes"] => get(async move { Response::json(SHOWTIMES.read()?) }),
+        ["showtimes", date] => get(async move { list_movies_on(SHOWTIMES.read()?, date) }),
         _ => Route::Unknown,
     }
 }
 
-fn movies_on(showtimes: &Showtimes, date: &str) -> Result<Response, Problem> {
+fn list_movies_on(showtimes: &Showtimes, date: &str) -> Result<Response, Problem> {
     let movies = showtimes.get(date).ok_or_else(|| {
         Problem::NotFound(format!(
             "No movie is shown on `{date}`. Dates are written YYYYMMDD; GET /showtimes lists them."
@@ -37,3 +34,6 @@ fn movies_on(showtimes: &Showtimes, date: &str) -> Result<Response, Problem> {
     })?;
     Response::json(movies)
 }
+
+/// The ids of the movies of each date.
+type Showtimes = BTreeMap<String, Vec<String>>;

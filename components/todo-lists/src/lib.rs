@@ -13,17 +13,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use service_kit::{DataFile, Problem, Request, Response, Route, get, service};
 
-/// The items of each list of each user.
-type Lists = BTreeMap<String, BTreeMap<String, Vec<String>>>;
-
 static LISTS: DataFile<Lists> = DataFile::new("/data/todo/lists.json", serde_json::from_str);
 
 service!(route);
 
 fn route(request: &Request) -> Route<'_> {
     match request.segments()[..] {
-        ["todo", "lists"] => get(async { list_names(LISTS.get()?) }),
-        ["todo", "lists", username] => get(async move { lists_of(LISTS.get()?, username) }),
+        ["todo", "lists"] => get(async move { list_names(LISTS.read()?) }),
+        ["todo", "lists", username] => get(async move { show_lists_of(LISTS.read()?, username) }),
         _ => Route::Unknown,
     }
 }
@@ -33,9 +30,12 @@ fn list_names(lists: &Lists) -> Result<Response, Problem> {
     Response::json(&BTreeMap::from([("lists", names)]))
 }
 
-fn lists_of(lists: &Lists, username: &str) -> Result<Response, Problem> {
+fn show_lists_of(lists: &Lists, username: &str) -> Result<Response, Problem> {
     let lists = lists.get(username).ok_or_else(|| {
         Problem::NotFound(format!("`{username}` has no lists. GET /todo/users lists the users."))
     })?;
     Response::json(lists)
 }
+
+/// The items of each list of each user.
+type Lists = BTreeMap<String, BTreeMap<String, Vec<String>>>;

@@ -19,36 +19,35 @@ use service_kit::{
     DataFile, Problem, Record, Records, Request, Response, Route, Sibling, get, service,
 };
 
-const LISTS: Sibling = Sibling("todo-lists");
-
 const GREETING: &str = "The To-Do Manager is up.
 GET /todo/users lists its users, GET /todo/users/<username>/lists the lists of one of them.
 ";
 
 static USERS: DataFile<Records<User>> = DataFile::new("/data/todo/users.json", Records::parse);
+static LISTS: Sibling = Sibling::new("todo-lists");
 
 service!(route);
 
 fn route(request: &Request) -> Route<'_> {
     match request.segments()[..] {
-        ["todo"] => get(async { Ok(Response::text(GREETING)) }),
-        ["todo", "users"] => get(async { Response::json(USERS.get()?) }),
-        ["todo", "users", username] => get(async move { Response::json(user(username)?) }),
-        ["todo", "users", username, "lists"] => get(lists_of(request, username)),
+        ["todo"] => get(async move { Ok(Response::text(GREETING)) }),
+        ["todo", "users"] => get(async move { Response::json(USERS.read()?) }),
+        ["todo", "users", username] => get(async move { Response::json(find_user(username)?) }),
+        ["todo", "users", username, "lists"] => get(show_lists_of(request, username)),
         _ => Route::Unknown,
     }
 }
 
-fn user(username: &str) -> Result<&'static Record<User>, Problem> {
-    USERS.get()?.get(username).ok_or_else(|| {
+fn find_user(username: &str) -> Result<&'static Record<User>, Problem> {
+    USERS.read()?.get(username).ok_or_else(|| {
         Problem::NotFound(format!(
             "No user is called `{username}`. GET /todo/users lists them all."
         ))
     })
 }
 
-async fn lists_of(request: &Request, username: &str) -> Result<Response, Problem> {
-    user(username)?;
+async fn show_lists_of(request: &Request, username: &str) -> Result<Response, Problem> {
+    find_user(username)?;
     let path = format!("/todo/lists/{}", encode_segment(username));
     let lists: Lists = LISTS.get(request, &path).await?.unwrap_or_default();
     if lists.is_empty() {

@@ -21,96 +21,95 @@ use service_kit::{
     DataFile, Problem, Record, Records, Request, Response, Route, Sibling, get, service,
 };
 
-const BOOKINGS: Sibling = Sibling("bookings");
-const MOVIES: Sibling = Sibling("movies");
+/// The most movies that `movies` sends for one request: its `MAX_MOVIES`.
+const PAGE_SIZE: usize = 100;
 
-/// How many movies `movies` sends at most for one request.
-const PAGE: usize = 100;
-
-/// How many different movies the bookings of a user may name. It bounds how
-/// often a request asks `movies`: once for each page of them.
-const MAX_BOOKED: usize = 10 * PAGE;
+/// The most different movies that the bookings of a user may name. It bounds a
+/// request to eleven requests to `movies`.
+const MAX_BOOKED: usize = 10 * PAGE_SIZE;
 
 /// How many movies are suggested.
 const SUGGESTIONS: usize = 3;
 
 static USERS: DataFile<Records<User>> = DataFile::new("/data/cinema/users.json", Records::parse);
+static BOOKINGS: Sibling = Sibling::new("bookings");
+static MOVIES: Sibling = Sibling::new("movies");
 
 service!(route);
 
 fn route(request: &Request) -> Route<'_> {
     match request.segments()[..] {
-        ["users"] => get(async { Response::json(USERS.get()?) }),
-        ["users", username] => get(async move { Response::json(user(username)?) }),
-        ["users", username, "bookings"] => get(bookings_of(request, username)),
-        ["users", username, "suggested"] => get(suggestions_for(request, username)),
+        ["users"] => get(async move { Response::json(USERS.read()?) }),
+        ["users", username] => get(async move { Response::json(find_user(username)?) }),
+        ["users", username, "bookings"] => get(show_bookings_of(request, username)),
+        ["users", username, "suggested"] => get(suggest_movies_to(request, username)),
         _ => Route::Unknown,
     }
 }
 
-fn user(username: &str) -> Result<&'static Record<User>, Problem> {
-    USERS.get()?.get(username).ok_or_else(|| {
+fn find_user(username: &str) -> Result<&'static Record<User>, Problem> {
+    USERS.read()?.get(username).ok_or_else(|| {
         Problem::NotFound(format!("No user is called `{username}`. GET /users lists them all."))
     })
 }
 
-async fn bookings_of(request: &Request, username: &str) -> Result<Response, Problem> {
-    user(username)?;
-    let bookings = booked_by(request, username).await?;
+async fn show_bookings_of(request: &Request, username: &str) -> Result<Response, Problem> {
+    find_user(username)?;
+    let bookings = fetch_bookings(request, username).await?;
     if bookings.is_empty() {
         return Err(Problem::NotFound(format!("The user `{username}` has no bookings.")));
     }
-    let movies = movies_by_id(request, &distinct(&bookings)?).await?;
-    Response::json(&describe(&bookings, &movies))
+    let movies = fetch_movies(request, &movie_ids(&bookings)?).await?;
+    Response::json(&summarize(&bookings, &movies))
 }
 
 /// Asks both siblings at once. The first page of the ranking is enough for a
-/// user who has booked fewer movies than it lists.
-async fn suggestions_for(request: &Request, username: &str) -> Result<Response, Problem> {
-    user(username)?;
+/// user who has booked at most 97 movies.
+async fn suggest_movies_to(request: &Request, username: &str) -> Result<Response, Problem> {
+    find_user(username)?;
     let (bookings, mut ranking) =
-        try_join(booked_by(request, username), ranking_page(request, 0)).await?;
-    let booked = distinct(&bookings)?;
-    if ranking.len() == PAGE {
-        let further = (PAGE..booked.len() + SUGGESTIONS).step_by(PAGE);
-        let pages = try_join_all(further.map(|offset| ranking_page(request, offset))).await?;
+        try_join(fetch_bookings(request, username), fetch_ranking_page(request, 0)).await?;
+    let booked = movie_ids(&bookings)?;
+    if ranking.len() == PAGE_SIZE {
+        let further = (PAGE_SIZE..booked.len() + SUGGESTIONS).step_by(PAGE_SIZE);
+        let pages = try_join_all(further.map(|offset| fetch_ranking_page(request, offset))).await?;
         ranking.extend(pages.into_iter().flatten());
     }
     Response::json(&suggest(&ranking, &booked))
 }
 
 /// The movies of `bookings`, by date and in the same order.
-fn describe<'a>(
+fn summarize<'a>(
     bookings: &'a Bookings,
     movies: &'a BTreeMap<String, Movie>,
-) -> BTreeMap<&'a str, Vec<Described<'a>>> {
-    let mut described = BTreeMap::new();
+) -> BTreeMap<&'a str, Vec<MovieSummary<'a>>> {
+    let mut summaries = BTreeMap::new();
     for (date, ids) in bookings {
-        let movies = ids.iter().map(|id| Described::of(id, movies.get(id)));
-        described.insert(date.as_str(), movies.collect());
+        let movies = ids.iter().map(|id| MovieSummary::of(id, movies.get(id)));
+        summaries.insert(date.as_str(), movies.collect());
     }
-    described
+    summaries
 }
 
 /// The first movies of `ranking` that are not `booked`.
-fn suggest<'a>(ranking: &'a [Movie], booked: &BTreeSet<&str>) -> Vec<Described<'a>> {
+fn suggest<'a>(ranking: &'a [Movie], booked: &BTreeSet<&str>) -> Vec<MovieSummary<'a>> {
     let unseen = ranking.iter().filter(|movie| !booked.contains(movie.id.as_str()));
-    unseen.take(SUGGESTIONS).map(|movie| Described::of(&movie.id, Some(movie))).collect()
+    unseen.take(SUGGESTIONS).map(|movie| MovieSummary::of(&movie.id, Some(movie))).collect()
 }
 
 /// The bookings of a user; `bookings` answers 404 for one who has none.
-async fn booked_by(request: &Request, username: &str) -> Result<Bookings, Problem> {
+async fn fetch_bookings(request: &Request, username: &str) -> Result<Bookings, Problem> {
     let path = format!("/bookings/{}", encode_segment(username));
     Ok(BOOKINGS.get(request, &path).await?.unwrap_or_default())
 }
 
 /// The movies with those ids, a page in each request.
-async fn movies_by_id(
+async fn fetch_movies(
     request: &Request,
     ids: &BTreeSet<&str>,
 ) -> Result<BTreeMap<String, Movie>, Problem> {
     let ids: Vec<_> = ids.iter().copied().collect();
-    let pages = ids.chunks(PAGE).map(|ids| async {
+    let pages = ids.chunks(PAGE_SIZE).map(|ids| async {
         let path = format!("/movies?{}", encode_query("id", ids.iter().copied()));
         MOVIES.get_required::<BTreeMap<_, _>>(request, &path).await
     });
@@ -122,8 +121,8 @@ async fn movies_by_id(
 }
 
 /// A page of the movies, best rated first.
-async fn ranking_page(request: &Request, offset: usize) -> Result<Vec<Movie>, Problem> {
-    let path = format!("/movies/top?limit={PAGE}&offset={offset}");
+async fn fetch_ranking_page(request: &Request, offset: usize) -> Result<Vec<Movie>, Problem> {
+    let path = format!("/movies/top?limit={PAGE_SIZE}&offset={offset}");
     MOVIES.get_required(request, &path).await
 }
 
@@ -131,11 +130,11 @@ async fn ranking_page(request: &Request, offset: usize) -> Result<Vec<Movie>, Pr
 ///
 /// # Errors
 /// [`Problem::BadGateway`] if they are more than [`MAX_BOOKED`].
-fn distinct(bookings: &Bookings) -> Result<BTreeSet<&str>, Problem> {
+fn movie_ids(bookings: &Bookings) -> Result<BTreeSet<&str>, Problem> {
     let ids = BTreeSet::from_iter(bookings.values().flatten().map(String::as_str));
     if ids.len() > MAX_BOOKED {
         let cause = format!("{} different movies booked, at most {MAX_BOOKED}", ids.len());
-        return Err(Problem::BadGateway { sibling: BOOKINGS.0, cause });
+        return Err(Problem::BadGateway { sibling: BOOKINGS.id(), cause });
     }
     Ok(ids)
 }
@@ -165,13 +164,13 @@ struct Movie {
 /// A movie as this service sends it. Of a movie that `movies` does not know,
 /// there is only the uri.
 #[derive(Serialize)]
-struct Described<'a> {
+struct MovieSummary<'a> {
     rating: Option<&'a Number>,
     title: Option<&'a str>,
     uri: String,
 }
 
-impl<'a> Described<'a> {
+impl<'a> MovieSummary<'a> {
     fn of(id: &str, movie: Option<&'a Movie>) -> Self {
         Self {
             rating: movie.map(|movie| &movie.rating),
@@ -202,9 +201,9 @@ mod tests {
     fn an_unknown_movie_keeps_its_place() {
         let bookings = Bookings::from([("20151201".into(), vec!["x".into(), "a".into()])]);
         let movies = BTreeMap::from([("a".into(), movie("a"))]);
-        let described = describe(&bookings, &movies);
-        let titles: Vec<_> = described["20151201"].iter().map(|movie| movie.title).collect();
+        let summaries = summarize(&bookings, &movies);
+        let titles: Vec<_> = summaries["20151201"].iter().map(|movie| movie.title).collect();
         assert_eq!(titles, [None, Some("A")]);
-        assert_eq!(described["20151201"][0].uri, "/movies/x");
+        assert_eq!(summaries["20151201"][0].uri, "/movies/x");
     }
 }
