@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::FutureExt;
@@ -11,15 +12,15 @@ use http::header::{CONTENT_TYPE, HOST, RETRY_AFTER};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt;
 use serde_json::json;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use wasmtime::PoolConcurrencyLimitError;
+use tokio::sync::Semaphore;
+use wasmtime::Trap;
 use wasmtime_wasi_http::Error;
 use wasmtime_wasi_http::handler::{InstantiationError, ProxyHandler};
 
 use crate::allowed_hosts::Target;
-use crate::body::{Body, empty, full, holding};
+use crate::body::{Body, empty, full};
 use crate::headers;
-use crate::instance::InstancePool;
+use crate::instance::{InstancePool, Permit};
 use crate::limits::Limits;
 use crate::log::Log;
 use crate::manifest::Manifest;
@@ -32,6 +33,9 @@ const CHAINED_CLIENT: HeaderValue = HeaderValue::from_static("0.0.0.0:0");
 
 /// The client of a request in this process.
 const LOCAL_CLIENT: HeaderValue = HeaderValue::from_static("127.0.0.1:0");
+
+/// How often a request without an instance asks for one again.
+const INSTANCE_RETRY: Duration = Duration::from_millis(20);
 
 /// A Spin HTTP application that answers requests. Clones are the same
 /// application.
@@ -109,9 +113,10 @@ impl App {
         if let Some(name) = request.uri().path().strip_prefix("/.well-known/spin/") {
             return self.0.well_known(name);
         }
-        let Some(permit) = self.0.permit().await else { return overloaded() };
-        let response = self.0.route(request, client).await;
-        response.map(|body| holding(body, permit))
+        match self.0.permit().await {
+            Some(permit) => self.0.route(request, client, Some(permit)).await,
+            None => overloaded(),
+        }
     }
 }
 
@@ -132,7 +137,7 @@ impl Application for Inner {
 }
 
 impl Inner {
-    async fn permit(&self) -> Option<OwnedSemaphorePermit> {
+    async fn permit(&self) -> Permit {
         if let Ok(permit) = self.permits.clone().try_acquire_owned() {
             return Some(permit);
         }
@@ -149,7 +154,7 @@ impl Inner {
         request.headers_mut().remove(HOST);
         headers::make_absolute(&mut request).map_err(|_| Error::HttpRequestUriInvalid)?;
         let found = Match::chained(&self.chained, request.uri().path());
-        Ok(self.run(id, component, request, found, CHAINED_CLIENT).await)
+        Ok(self.run(id, component, request, found, CHAINED_CLIENT, None).await)
     }
 
     async fn call_self(&self, mut request: Request<Body>) -> Response<Body> {
@@ -157,10 +162,15 @@ impl Inner {
         *request.uri_mut() = path.map_or_else(Uri::default, Uri::from);
         let address = self.address.get().map_or(LOCAL_CLIENT, |address| headers::client(*address));
         request.headers_mut().insert(HOST, address);
-        self.route(request, LOCAL_CLIENT).await
+        self.route(request, LOCAL_CLIENT, None).await
     }
 
-    async fn route(&self, mut request: Request<Body>, client: HeaderValue) -> Response<Body> {
+    async fn route(
+        &self,
+        mut request: Request<Body>,
+        client: HeaderValue,
+        permit: Permit,
+    ) -> Response<Body> {
         let Some(found) = self.router.find(request.uri().path()) else {
             return status(StatusCode::NOT_FOUND);
         };
@@ -168,7 +178,7 @@ impl Inner {
             return status(StatusCode::BAD_REQUEST);
         }
         let id = &found.route.component;
-        self.run(id, &self.components[id], request, found, client).await
+        self.run(id, &self.components[id], request, found, client, permit).await
     }
 
     async fn run(
@@ -178,22 +188,51 @@ impl Inner {
         mut request: Request<Body>,
         found: Match<'_>,
         client: HeaderValue,
+        permit: Permit,
     ) -> Response<Body> {
         let result = async {
             headers::append(&mut request, found, client)?;
             match component {
-                Component::Wasm(shards) => shards[shard::current()].handle((), request).await,
+                Component::Wasm(pools) => {
+                    self.run_instance(&pools[shard::current()], request, permit).await
+                }
                 Component::StandIn(stand_in) => Ok(stand_in(request).await),
             }
         };
         result.await.unwrap_or_else(|error| {
             self.log.write(id, &format!("no response: {error:#}"));
-            if is_overload(&error) {
-                overloaded()
-            } else {
-                status(StatusCode::INTERNAL_SERVER_ERROR)
+            match error.is::<InstantiationError<Permit>>() {
+                true => overloaded(),
+                false => status(StatusCode::INTERNAL_SERVER_ERROR),
             }
         })
+    }
+
+    /// Sends `request` to an instance of `pool`. If there can't be another one, it
+    /// waits for others to end: an idle one does so within a second.
+    async fn run_instance(
+        &self,
+        pool: &ProxyHandler<InstancePool>,
+        mut request: Request<Body>,
+        mut permit: Permit,
+    ) -> wasmtime::Result<Response<Body>> {
+        let end = Instant::now() + self.limits.request_wait;
+        loop {
+            let error = match pool.handle(permit, request).await {
+                Ok(response) => return Ok(response),
+                Err(error) => error.downcast::<InstantiationError<Permit>>()?,
+            };
+            // A component that fails while it starts would fail again.
+            if error.error.is::<Trap>() {
+                return Err(wasmtime::Error::msg(error.to_string()));
+            }
+            if Instant::now() >= end {
+                return Err(error.into());
+            }
+            tokio::time::sleep(INSTANCE_RETRY).await;
+            permit = error.request_data;
+            request = error.request.into_inner().unwrap_or_else(PoisonError::into_inner);
+        }
     }
 
     fn well_known(&self, name: &str) -> Response<Body> {
@@ -213,13 +252,6 @@ impl Inner {
             _ => status(StatusCode::NOT_FOUND),
         }
     }
-}
-
-/// Whether there was no instance left.
-fn is_overload(error: &wasmtime::Error) -> bool {
-    error
-        .downcast_ref::<InstantiationError<()>>()
-        .is_some_and(|error| error.error.is::<PoolConcurrencyLimitError>())
 }
 
 fn overloaded() -> Response<Body> {

@@ -1,10 +1,11 @@
 //! One connection: HTTP/1.1 or HTTP/2 in front of an application.
 //!
 //! A client may keep the server waiting for a bounded time
-//! ([`Limits::client_wait`](crate::limits::Limits)). A connection that has no
-//! request for that long is closed: it sent nothing, or only a part of a
-//! request's headers. A body that stops arriving is an error for the component
-//! that reads it.
+//! ([`Limits::client_wait`](crate::limits::Limits)). A connection is closed if for
+//! that long no component owes it anything and nothing could be written to it: its
+//! client is silent, has sent only a part of a request's headers, or does not read
+//! its responses. A request's body that stops arriving is an error for the
+//! component that reads it.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -25,71 +26,102 @@ use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::Watcher;
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
+use tokio_util::io::InspectWriter;
 use wasmtime_wasi_http::Error;
 
 use crate::app::App;
-use crate::body::{Body, holding};
+use crate::body::Body;
 use crate::headers;
 
 /// How much is read of a body that nobody wants, in bytes.
 const MAX_UNWANTED: usize = 1024 * 1024;
 
+/// As `client_wait`, once the server stops.
+const STOPPING_WAIT: Duration = Duration::from_secs(1);
+
 /// Serves `app` to the client at the other end of `stream`, until one of them
-/// closes the connection or `watcher` ends it.
-pub async fn serve(app: App, stream: TcpStream, client: SocketAddr, watcher: Watcher) {
+/// closes the connection. `watcher` ends it after the requests in flight, and
+/// `stopping` says when that is.
+pub async fn serve(
+    app: App,
+    stream: TcpStream,
+    client: SocketAddr,
+    watcher: Watcher,
+    mut stopping: watch::Receiver<bool>,
+) {
     // A small response must not wait until an earlier one is acknowledged.
     _ = stream.set_nodelay(true);
     let client_wait = app.limits().client_wait;
-    let requests = Requests::default();
+    let activity = Activity::default();
     let service = {
-        let (requests, client) = (requests.clone(), headers::client(client));
+        let (activity, client) = (activity.clone(), headers::client(client));
         service_fn(move |request| {
-            let (app, client, open) = (app.clone(), client.clone(), requests.open());
+            let (app, client, activity) = (app.clone(), client.clone(), activity.clone());
             async move {
-                let request = with_body(request, client_wait);
-                let response = app.serve(request, client).await;
-                Ok::<_, Infallible>(response.map(|body| holding(body, open)))
+                let owed = activity.owe();
+                let response = app.serve(with_body(request, client_wait), client).await;
+                drop(owed);
+                Ok::<_, Infallible>(response.map(|body| ResponseBody {
+                    body,
+                    activity,
+                    owed: None,
+                }))
             }
         })
+    };
+    let stream = {
+        let activity = activity.clone();
+        InspectWriter::new(stream, move |_: &[u8]| activity.note())
     };
     let server = auto::Builder::new(TokioExecutor::new());
     let connection = server.serve_connection(TokioIo::new(stream), service);
     tokio::select! {
         // A client that goes away is no error.
         _ = watcher.watch(connection) => {}
-        () = requests.none_for(client_wait) => {}
+        () = activity.none_for(client_wait) => {}
+        () = async {
+            _ = stopping.wait_for(|stopping| *stopping).await;
+            activity.none_for(STOPPING_WAIT).await;
+        } => {}
     }
 }
 
-/// The open requests of a connection: how many, and since when there is none.
+/// What happens on a connection: how many responses, or parts of them, components
+/// owe it, and when something last happened.
 #[derive(Clone)]
-struct Requests(Arc<Mutex<(usize, Instant)>>);
+struct Activity(Arc<Mutex<(usize, Instant)>>);
 
-impl Default for Requests {
+impl Default for Activity {
     fn default() -> Self {
         Self(Arc::new(Mutex::new((0, Instant::now()))))
     }
 }
 
-impl Requests {
-    /// Opens a request; it ends when what this returns is dropped.
-    fn open(&self) -> OpenRequest {
-        self.change(|(open, _)| *open += 1);
-        OpenRequest(self.clone())
+impl Activity {
+    /// Notes that a component owes something, until what this returns is dropped.
+    fn owe(&self) -> Owed {
+        self.change(|(owed, _)| *owed += 1);
+        Owed(self.clone())
     }
 
-    /// Waits until there has been no open request for that long.
+    /// Notes that something happened.
+    fn note(&self) {
+        self.change(|(_, last)| *last = Instant::now());
+    }
+
+    /// Waits until nothing is owed and nothing has happened for that long.
     async fn none_for(&self, duration: Duration) {
-        let mut look_again = Instant::now() + duration;
         loop {
-            sleep_until(look_again).await;
-            let now = Instant::now();
-            look_again = match self.change(|state| *state) {
-                (0, since) if since + duration <= now => return,
-                (0, since) => since + duration,
-                _ => now + duration,
+            let look_again = match self.change(|state| *state) {
+                (0, last) => last + duration,
+                _ => Instant::now() + duration,
             };
+            if look_again <= Instant::now() {
+                return;
+            }
+            sleep_until(look_again).await;
         }
     }
 
@@ -98,14 +130,47 @@ impl Requests {
     }
 }
 
-struct OpenRequest(Requests);
+struct Owed(Activity);
 
-impl Drop for OpenRequest {
+impl Drop for Owed {
     fn drop(&mut self) {
-        self.0.change(|(open, since)| {
-            *open -= 1;
-            *since = Instant::now();
+        self.0.change(|(owed, last)| {
+            *owed -= 1;
+            *last = Instant::now();
         });
+    }
+}
+
+/// The body of a response, which a component owes while it is awaited.
+struct ResponseBody {
+    body: Body,
+    activity: Activity,
+    owed: Option<Owed>,
+}
+
+impl http_body::Body for ResponseBody {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(context);
+        match (&frame, &self.owed) {
+            (Poll::Pending, None) => self.owed = Some(self.activity.owe()),
+            (Poll::Pending, Some(_)) => {}
+            (Poll::Ready(_), _) => self.owed = None,
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 
@@ -141,6 +206,8 @@ impl http_body::Body for RequestBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        // From now on, a client that waits for `100 Continue` gets it.
+        self.will_send = true;
         let Some(body) = &mut self.body else { return Poll::Ready(None) };
         match Pin::new(body).poll_frame(context) {
             Poll::Ready(frame) => {

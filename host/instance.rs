@@ -8,6 +8,7 @@ use std::task::{Context as TaskContext, Poll};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
 use wasmtime::component::{GuestTaskId, ResourceTable};
 use wasmtime::{Engine, Store, StoreContextMut, StoreLimits, StoreLimitsBuilder, UpdateDeadline};
@@ -33,6 +34,10 @@ const MAX_CONCURRENT: usize = 16;
 
 /// How long an instance waits for another request.
 const MAX_IDLE: Duration = Duration::from_secs(1);
+
+/// The permit of a request from outside to be answered. A chained request has
+/// none.
+pub type Permit = Option<OwnedSemaphorePermit>;
 
 /// Makes the instances of one component.
 pub struct InstanceBuilder {
@@ -194,7 +199,7 @@ pub struct Worker(Arc<InstanceBuilder>);
 
 impl WorkerState for Worker {
     type StoreData = State;
-    type RequestData = ();
+    type RequestData = Permit;
 
     fn should_accept_request(&self, concurrent: usize, total: usize) -> ShouldAccept {
         if total >= MAX_REQUESTS {
@@ -209,11 +214,16 @@ impl WorkerState for Worker {
     fn on_request_start(
         &self,
         mut store: StoreContextMut<'_, State>,
-        (): (),
+        permit: Permit,
         _: GuestTaskId,
     ) -> Pin<Box<dyn Future<Output = ()> + Send + Sync>> {
         store.data_mut().ticks = 0;
-        Box::pin(std::future::pending())
+        // wasmtime drops this future when the guest has produced a response. It does
+        // not end the guest when the client goes away, so the permit stays until then.
+        Box::pin(async move {
+            let _permit = permit;
+            std::future::pending().await
+        })
     }
 
     fn drop(&self, _: Store<State>, result: wasmtime::Result<()>) {

@@ -1,5 +1,6 @@
 //! How much components and clients may use.
 
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -10,27 +11,27 @@ const MAX_INSTANCES: usize = 1000;
 /// How much components and clients may use.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// How long an instance may compute without a pause, since it last took a
-    /// request. It is measured in steps of 10 ms, and a step with a pause in it
-    /// does not count. An instance over the limit is ended.
+    /// How long an instance may compute after it last took a request, counted in
+    /// steps of 10 ms without a pause. An instance over the limit is ended.
     pub cpu: Duration,
     /// How large each memory of an instance may grow, in bytes.
     pub memory: usize,
     /// How many instances there may be at the same time. A request that needs
-    /// another one gets a 503.
+    /// another one waits until one ends, for as long as `request_wait`.
     pub instances: usize,
-    /// How many requests from outside are answered at the same time. The
+    /// How many requests from outside may wait for a response at the same time. The
     /// requests of components to each other do not count. So the instances
     /// beyond this number are theirs, and components that call each other can't
     /// block each other.
     pub requests: usize,
-    /// How long another request from outside waits until it gets a 503.
+    /// How long a request waits for another to end until it gets a 503.
     pub request_wait: Duration,
     /// How many connections may be open at the same time. Others wait to be
     /// accepted.
     pub connections: usize,
-    /// How long a client may keep the server waiting: for the next request, from
-    /// its first byte to the end of its headers, or for more of a body.
+    /// How long a client may keep the server waiting: from the end of a response to
+    /// the end of the next request's headers, for more of a request's body, or to
+    /// take more of a response.
     pub client_wait: Duration,
     /// How long requests may take to finish once the server stops.
     pub grace: Duration,
@@ -39,10 +40,12 @@ pub struct Limits {
 impl Default for Limits {
     /// The limits of `cargo run`. An open connection takes a file descriptor, and
     /// so does an instance with files: each kind gets its share of
-    /// `RLIMIT_NOFILE`, which is raised as far as the system allows.
+    /// `RLIMIT_NOFILE`. This function raises that as far as the system allows.
     fn default() -> Self {
-        let descriptors = raise_open_files();
-        let instances = MAX_INSTANCES.min(descriptors / 4);
+        // A runtime takes four, and there is one for each core and one more.
+        let threads = available_parallelism().map_or(1, usize::from) + 1;
+        let descriptors = raise_open_files().saturating_sub(32 + 4 * threads);
+        let instances = (descriptors / 4).clamp(1, MAX_INSTANCES);
         Self {
             cpu: Duration::from_secs(3),
             memory: 512 * 1024 * 1024,

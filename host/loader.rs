@@ -113,7 +113,7 @@ impl Loader {
                 components,
                 limits: self.limits,
                 log: self.log,
-                permits: Arc::new(Semaphore::new(self.limits.requests)),
+                permits: Arc::new(Semaphore::new(self.limits.requests.min(Semaphore::MAX_PERMITS))),
                 chained: Route::new("/...", ""),
                 address: OnceLock::new(),
             }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, anyhow};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::app::App;
 use crate::connection;
@@ -67,6 +67,7 @@ impl Server {
     /// Serves until `stop` is ready, and then finishes the requests in flight.
     pub async fn serve(mut self, stop: impl Future<Output = ()>) {
         let connections = GracefulShutdown::new();
+        let (stopping, _) = watch::channel(false);
         let mut stop = std::pin::pin!(stop);
         loop {
             let (permit, stream, client) = tokio::select! {
@@ -74,15 +75,17 @@ impl Server {
                 () = &mut stop => break,
             };
             let (app, watcher) = (self.app.clone(), connections.watcher());
+            let stopping = stopping.subscribe();
             self.shards.spawn(async move {
                 // Registered here, with the runtime of its shard.
                 if let Ok(stream) = TcpStream::from_std(stream) {
-                    connection::serve(app, stream, client, watcher).await;
+                    connection::serve(app, stream, client, watcher, stopping).await;
                 }
                 drop(permit);
             });
         }
         drop(self.listener);
+        stopping.send_replace(true);
         let grace = self.app.limits().grace;
         if tokio::time::timeout(grace, connections.shutdown()).await.is_err() {
             eprintln!("gave up on requests that were still in flight after {grace:?}");

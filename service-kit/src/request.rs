@@ -203,10 +203,11 @@ impl Request {
     }
 
     /// The members of the header `name`, a comma-separated list (RFC 9110,
-    /// section 5.6.1). Values that are not text are left out.
+    /// section 5.6.1). Bytes that are not UTF-8 are replaced.
     fn list_members(&self, name: &str) -> Vec<String> {
         let values = (self.headers)(name).into_iter();
-        let texts: Vec<_> = values.filter_map(|value| String::from_utf8(value).ok()).collect();
+        let texts: Vec<_> =
+            values.map(|value| String::from_utf8_lossy(&value).into_owned()).collect();
         let members = texts.iter().flat_map(|text| text.split(','));
         members.map(|member| member.trim().to_owned()).collect()
     }

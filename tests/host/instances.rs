@@ -36,6 +36,12 @@ fn meeting() -> (App, mpsc::UnboundedReceiver<usize>, watch::Sender<bool>) {
     (app.load().expect("an application"), hears, release)
 }
 
+/// Waits until a request has come to the sibling, and gives what it says.
+async fn expect_call(hears: &mut mpsc::UnboundedReceiver<usize>) -> usize {
+    let call = tokio::time::timeout(Duration::from_secs(60), hears.recv()).await;
+    call.expect("in time").expect("a call")
+}
+
 #[test]
 fn an_instance_answers_128_requests() {
     let app = loader().load().expect("an application");
@@ -53,7 +59,7 @@ fn an_instance_answers_at_most_16_requests_at_the_same_time() {
             let (app, request) = (app.clone(), request(Method::GET, &path("meet", "")));
             requests.push(tokio::spawn(async move { app.handle(request).await.status() }));
             // The next one is sent when this one waits, so its instance is free.
-            counts.push(hears.recv().await.expect("a call"));
+            counts.push(expect_call(&mut hears).await);
         }
         assert_eq!(counts, Vec::from_iter((0..4).flat_map(|_| 1..=16)));
         release.send(true).expect("listeners");
@@ -74,7 +80,7 @@ fn a_trap_ends_the_other_requests_of_its_instance_and_no_more() {
         let mut meetings = Vec::new();
         for _ in 0..20 {
             meetings.push(send("meet"));
-            hears.recv().await.expect("a call");
+            expect_call(&mut hears).await;
         }
         // The first instance is full, so it is the second one that traps.
         assert_eq!(send("panic").await.unwrap(), 500);

@@ -39,6 +39,10 @@ fn an_endless_loop_ends_as_a_500_and_others_are_served_meanwhile() {
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
     let start = Instant::now();
     let looping: Vec<_> = (0..=threads).map(|_| get("loop")).collect();
+    while lines.text().matches("looping").count() <= threads {
+        assert!(start.elapsed() < cpu, "the loops have not begun");
+        std::thread::yield_now();
+    }
     for _ in 0..5 {
         assert_eq!(get("show").join().unwrap(), StatusCode::OK);
     }

@@ -39,9 +39,12 @@ async fn handle(request: Request) -> Result<Response<FullBody<bytes::Bytes>>> {
             count().to_string()
         }
         "body" => request.into_body().collect().await?.to_bytes().len().to_string(),
-        "loop" => loop {
-            std::hint::black_box(());
-        },
+        "loop" => {
+            eprintln!("looping");
+            loop {
+                std::hint::black_box(());
+            }
+        }
         "naps" => {
             for _ in 0..argument.parse()? {
                 spin_sdk::time::sleep(Duration::from_millis(12)).await;
