@@ -92,7 +92,7 @@ fn pool(instances: usize) -> PoolingAllocationConfig {
         .total_core_instances(4 * instances)
         .total_memories(instances)
         .total_tables(2 * instances)
-        .total_stacks(2 * instances)
+        .total_stacks(instances)
         .max_memory_size(4 << 30)
         // What is kept of instances that ended, for the next ones.
         .max_unused_warm_slots(16)
