@@ -116,7 +116,7 @@ impl Server {
             self.logged = Some(Instant::now());
             eprintln!(
                 "{} connections are open, the limit; others wait until one closes \
-                 (it is half of RLIMIT_NOFILE: raise that with `ulimit -n`)",
+                 (it depends on RLIMIT_NOFILE: raise that with `ulimit -n`)",
                 self.app.limits().connections
             );
         }

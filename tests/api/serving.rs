@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use host::manifest::{Manifest, Route};
@@ -17,7 +18,8 @@ use crate::{application, get};
 struct Running {
     process: Child,
     output: BufReader<ChildStdout>,
-    errors: BufReader<ChildStderr>,
+    /// The lines of its standard error.
+    errors: mpsc::Receiver<String>,
 }
 
 impl Running {
@@ -43,7 +45,14 @@ impl Running {
             .spawn()
             .expect("the host starts");
         let output = BufReader::new(process.stdout.take().unwrap());
-        let errors = BufReader::new(process.stderr.take().unwrap());
+        let stderr = BufReader::new(process.stderr.take().unwrap());
+        let (sender, errors) = mpsc::channel();
+        std::thread::spawn(move || {
+            // Until the process ends, or the test.
+            for line in stderr.lines().map_while(Result::ok) {
+                _ = sender.send(line);
+            }
+        });
         Self { process, output, errors }
     }
 
@@ -66,12 +75,9 @@ impl Running {
     }
 
     /// Reads standard error up to a line that contains `text`.
-    fn wait_for(&mut self, text: &str) {
-        let mut line = String::new();
-        while !line.contains(text) {
-            line.clear();
-            assert_ne!(self.errors.read_line(&mut line).expect("a line"), 0, "no {text:?}");
-        }
+    fn wait_for(&self, text: &str) {
+        let line = || self.errors.recv_timeout(Duration::from_secs(60));
+        while !line().unwrap_or_else(|error| panic!("no {text:?}: {error}")).contains(text) {}
     }
 
     fn signal(&self, name: &str) {
@@ -82,8 +88,7 @@ impl Running {
 
     /// The exit code and what was written to standard error.
     fn end(mut self) -> (Option<i32>, String) {
-        let mut errors = String::new();
-        self.errors.read_to_string(&mut errors).expect("text");
+        let errors = self.errors.iter().map(|line| line + "\n").collect();
         (self.process.wait().expect("an end").code(), errors)
     }
 }
@@ -244,7 +249,7 @@ fn slow(milliseconds: &str) -> TempDir {
 /// Serves `application`, which is slow, and sends it a request. Returns once it
 /// has begun to answer.
 fn in_flight(application: &TempDir) -> (Running, TcpStream) {
-    let (mut running, address) = Running::serving(&["-f", application.path().to_str().unwrap()]);
+    let (running, address) = Running::serving(&["-f", application.path().to_str().unwrap()]);
     let mut stream = TcpStream::connect(&address).expect("a connection");
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     write!(stream, "GET /movies HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
@@ -283,11 +288,11 @@ fn a_second_signal_ends_the_server_at_once() {
 }
 
 #[test]
-fn connections_beyond_half_of_the_open_files_wait_and_are_logged() {
-    let (mut running, address) = Running::serving_after("ulimit -n 128");
+fn connections_beyond_the_share_of_open_files_wait_and_are_logged() {
+    let (running, address) = Running::serving_after("ulimit -n 128");
     let mut connections: Vec<_> =
         (0..100).map(|_| TcpStream::connect(&address).expect("a connection")).collect();
-    running.wait_for("64 connections are open");
+    running.wait_for("connections are open, the limit");
     let mut last = connections.pop().expect("a connection");
     drop(connections);
     last.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
@@ -309,7 +314,7 @@ fn a_start_without_a_cache_or_a_pool_is_logged_and_serves() {
         // Enough for some instances, but not for the pool's address space.
         ("ulimit -v 64000000", "allocated on demand"),
     ] {
-        let (mut running, address) = Running::serving_after(before);
+        let (running, address) = Running::serving_after(before);
         running.wait_for(line);
         assert_eq!(send_to(&address, request(Method::GET, "/movies")).status, StatusCode::OK);
     }
