@@ -25,13 +25,13 @@ use crate::{application, expect_problem, get_from, loader, send_to};
 const MAX_BODY: usize = 8 * 1024 * 1024;
 
 /// The deadline for siblings that do not finish.
-const SHORT: Duration = Duration::from_millis(400);
+pub const SHORT: Duration = Duration::from_millis(400);
 
 /// The deadline for all others, which must fail long before it.
 const LONG: Duration = Duration::from_secs(20);
 
 /// How late a response may be after its deadline. Busy machines need that much.
-const LATE: Duration = Duration::from_millis(1500);
+pub const LATE: Duration = Duration::from_millis(1500);
 
 type Failing = fn() -> BoxFuture<'static, Response<Body>>;
 
@@ -84,11 +84,11 @@ fn padded(length: usize) -> String {
     format!("{{{}}}", " ".repeat(length - 2))
 }
 
-fn now(response: Response<Body>) -> BoxFuture<'static, Response<Body>> {
+pub fn now(response: Response<Body>) -> BoxFuture<'static, Response<Body>> {
     std::future::ready(response).boxed()
 }
 
-fn answer(status: u16, content_type: &str, body: impl Into<Bytes>) -> Response<Body> {
+pub fn answer(status: u16, content_type: &str, body: impl Into<Bytes>) -> Response<Body> {
     let response = Response::builder().status(status).header("content-type", content_type);
     response.body(full(body)).expect("a response")
 }
@@ -171,7 +171,7 @@ fn with_failing(
 
 /// Every operation that asks siblings, as the example of its path, with each of
 /// those siblings.
-fn calls() -> Vec<(String, &'static str)> {
+pub fn calls() -> Vec<(String, &'static str)> {
     let calls = operations().flat_map(|operation| {
         let path = operation.example;
         operation.asks.into_iter().map(move |sibling| (path.clone(), sibling))
@@ -180,7 +180,7 @@ fn calls() -> Vec<(String, &'static str)> {
 }
 
 /// The lines that the component which answers at `path` has written.
-fn lines_of(path: &str, lines: &Lines) -> Vec<String> {
+pub fn lines_of(path: &str, lines: &Lines) -> Vec<String> {
     let component = format!("{}: ", component_of(&manifest(), path));
     let text = lines.text();
     let own = text.lines().filter_map(|line| line.strip_prefix(&component));
@@ -305,103 +305,6 @@ fn with_length(response: Response<Bytes>, length: usize, is_told: bool) -> Respo
     let mut body = body.to_vec();
     body.resize(length, b' ');
     Response::from_parts(head, full(body))
-}
-
-#[test]
-fn a_slow_sibling_is_waited_for_until_the_deadline() {
-    for (path, sibling) in calls() {
-        let healthy = loader().load().expect("an application");
-        let app =
-            loader().variable("sibling_deadline_ms", "20000").replace(sibling, move |request| {
-                let healthy = healthy.clone();
-                async move {
-                    tokio::time::sleep(SHORT).await;
-                    healthy.handle(request).await
-                }
-            });
-        assert_eq!(get_from(&app.load().unwrap(), &path).status, 200, "{sibling} at {path}");
-    }
-}
-
-#[test]
-fn the_deadline_is_two_seconds_by_default() {
-    let app = loader().replace("movies", |_| std::future::pending()).load().unwrap();
-    expect_default_deadline(&app);
-}
-
-#[test]
-fn the_deadline_of_a_component_that_does_not_declare_the_variable_is_two_seconds() {
-    let copy = support::copy(&application());
-    let declaration = "variables = { sibling_deadline_ms = \"{{ sibling_deadline_ms }}\" }\n";
-    edit(&copy.path().join("spin.toml"), declaration, "");
-    let app = support::loader(copy.path()).load().unwrap();
-    for (path, _) in calls() {
-        assert_eq!(get_from(&app, &path).status, 200, "{path}");
-    }
-    let app = support::loader(copy.path()).replace("movies", |_| std::future::pending());
-    expect_default_deadline(&app.load().unwrap());
-}
-
-/// Checks the deadline of an application whose component `movies` is silent.
-#[track_caller]
-fn expect_default_deadline(app: &App) {
-    let start = Instant::now();
-    let path = "/users/dwight_schrute/suggested";
-    expect_problem(&get_from(app, path), 504, path);
-    let default = Duration::from_secs(2);
-    assert!((default..default + LATE).contains(&start.elapsed()), "{:?}", start.elapsed());
-}
-
-#[test]
-fn a_504_names_the_sibling_that_did_not_answer() {
-    let app = loader()
-        .variable("sibling_deadline_ms", &SHORT.as_millis().to_string())
-        .replace("bookings", |_| now(answer(404, "application/problem+json", "{}")))
-        .replace("movies", |_| std::future::pending());
-    let path = "/users/dwight_schrute/suggested";
-    let detail = expect_problem(&get_from(&app.load().unwrap(), path), 504, path);
-    assert!(detail.contains("`movies`"), "{detail}");
-}
-
-#[test]
-fn all_siblings_of_a_request_share_one_deadline() {
-    let (healthy, slow) = (loader().load().unwrap(), SHORT * 2 / 3);
-    let slowly = move |request| {
-        let healthy = healthy.clone();
-        async move {
-            tokio::time::sleep(slow).await;
-            healthy.handle(request).await
-        }
-    };
-    let app = loader()
-        .variable("sibling_deadline_ms", &SHORT.as_millis().to_string())
-        .replace("bookings", slowly.clone())
-        .replace("movies", slowly);
-    let app = app.load().unwrap();
-    // Both are in time if they are asked at once, but not one after the other.
-    assert_eq!(get_from(&app, "/users/dwight_schrute/suggested").status, 200);
-    let path = "/users/dwight_schrute/bookings";
-    expect_problem(&get_from(&app, path), 504, path);
-}
-
-#[test]
-fn a_deadline_that_is_not_a_number_is_500_and_logged() {
-    for value in ["soon", "", "-1", "2.5"] {
-        let lines = Lines::default();
-        let app = loader().log(lines.log()).variable("sibling_deadline_ms", value).load().unwrap();
-        for (path, _) in calls() {
-            let reply = get_from(&app, &path);
-            let detail = expect_problem(&reply, 500, &path);
-            assert!(!detail.contains("sibling_deadline_ms"), "{detail}");
-            let id = reply.header("x-request-id");
-            let cause = format!(
-                "[{id}] GET {path}: the variable `sibling_deadline_ms` must be a number of \
-                 milliseconds; got {value:?}"
-            );
-            assert!(lines_of(&path, &lines).contains(&cause), "no {cause}: {}", lines.text());
-        }
-        assert_eq!(get_from(&app, "/users").status, 200);
-    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod architecture;
 mod bookings;
 mod conventions;
 mod data;
+mod deadlines;
 mod exactness;
 mod failures;
 mod home;

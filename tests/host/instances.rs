@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use host::App;
-use http::{Method, Response};
+use http::Method;
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::{mpsc, watch};
 
 use crate::support::{Reply, request, send};
-use crate::{loader, path};
+use crate::{expect_call, loader, meeting, path};
 
 fn count(app: &App) -> usize {
     send(app, request(Method::GET, &path("count", ""))).body.parse().expect("a number")
@@ -17,29 +16,6 @@ fn count(app: &App) -> usize {
 /// One thread, as a shard of the server has.
 fn shard() -> Runtime {
     Builder::new_current_thread().enable_all().build().expect("a runtime")
-}
-
-/// An application whose action `meet` tells its sibling which of its instance's
-/// requests it is, and waits there until it is released.
-fn meeting() -> (App, mpsc::UnboundedReceiver<usize>, watch::Sender<bool>) {
-    let (said, hears) = mpsc::unbounded_channel();
-    let (release, released) = watch::channel(false);
-    let app = loader().replace("hidden", move |request| {
-        let (said, mut released) = (said.clone(), released.clone());
-        async move {
-            let count: usize = request.uri().path()[1..].parse().expect("a number");
-            said.send(count).expect("a listener");
-            released.wait_for(|released| *released).await.expect("a release");
-            Response::new(host::empty())
-        }
-    });
-    (app.load().expect("an application"), hears, release)
-}
-
-/// Waits until a request has come to the sibling, and gives what it says.
-async fn expect_call(hears: &mut mpsc::UnboundedReceiver<usize>) -> usize {
-    let call = tokio::time::timeout(Duration::from_secs(60), hears.recv()).await;
-    call.expect("in time").expect("a call")
 }
 
 #[test]
@@ -52,7 +28,7 @@ fn an_instance_answers_128_requests() {
 
 #[test]
 fn an_instance_answers_at_most_16_requests_at_the_same_time() {
-    let (app, mut hears, release) = meeting();
+    let (app, mut hears, release) = meeting(loader());
     shard().block_on(async {
         let (mut requests, mut counts) = (Vec::new(), Vec::new());
         for _ in 0..64 {
@@ -71,7 +47,7 @@ fn an_instance_answers_at_most_16_requests_at_the_same_time() {
 
 #[test]
 fn a_trap_ends_the_other_requests_of_its_instance_and_no_more() {
-    let (app, mut hears, release) = meeting();
+    let (app, mut hears, release) = meeting(loader());
     shard().block_on(async {
         let send = |action: &str| {
             let (app, request) = (app.clone(), request(Method::GET, &path(action, "")));

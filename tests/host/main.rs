@@ -15,11 +15,13 @@ mod support;
 
 use std::path::PathBuf;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use host::{App, Body, Loader};
-use http::{Method, Request};
+use http::{Method, Request, Response};
 use serde_json::Value;
 use support::{Reply, request};
+use tokio::sync::{mpsc, watch};
 
 /// The test application, ready to be loaded.
 fn guest() -> PathBuf {
@@ -50,6 +52,30 @@ fn path(action: &str, argument: &str) -> String {
 /// What the guest answers if it is asked for an action.
 fn ask(action: &str, argument: &str) -> Reply {
     send(request(Method::GET, &path(action, argument)))
+}
+
+/// An application whose action `meet` tells its sibling which of its instance's
+/// requests it is, and waits there until it is released.
+fn meeting(loader: Loader) -> (App, mpsc::UnboundedReceiver<usize>, watch::Sender<bool>) {
+    let (said, hears) = mpsc::unbounded_channel();
+    let (release, released) = watch::channel(false);
+    let app = loader.replace("hidden", move |request| {
+        let (said, mut released) = (said.clone(), released.clone());
+        async move {
+            let count = request.uri().path()[1..].parse().expect("a number");
+            said.send(count).expect("a listener");
+            released.wait_for(|released| *released).await.expect("a release");
+            Response::new(host::empty())
+        }
+    });
+    (app.load().expect("an application"), hears, release)
+}
+
+/// Waits until a request of [`meeting`] has come to the sibling, and gives what it
+/// says.
+async fn expect_call(hears: &mut mpsc::UnboundedReceiver<usize>) -> usize {
+    let call = tokio::time::timeout(Duration::from_secs(60), hears.recv()).await;
+    call.expect("in time").expect("a call")
 }
 
 /// The last value of a header, as the guest saw it.

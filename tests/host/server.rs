@@ -4,15 +4,14 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use host::{App, Limits};
-use http::{Method, Request, Response, StatusCode};
+use host::Limits;
+use http::{Method, Request, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::runtime::Builder;
-use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use crate::support::{RUNTIME, Reply, Served, request, send, send_to, serve};
-use crate::{loader, path};
+use crate::{expect_call, loader, meeting, path};
 
 /// Longer than anything here takes, on a busy machine too.
 const LONG: Duration = Duration::from_secs(60);
@@ -160,33 +159,11 @@ fn connections_beyond_the_limit_wait_until_another_one_closes() {
     assert!(answered > closed, "the second connection did not wait");
 }
 
-/// An application whose action `meet` waits in its sibling: each such request
-/// says so, and ends when it is released.
-fn meeting(limits: Limits) -> (App, mpsc::UnboundedReceiver<()>, watch::Sender<bool>) {
-    let (said, hears) = mpsc::unbounded_channel();
-    let (release, released) = watch::channel(false);
-    let app = loader().limits(limits).replace("hidden", move |_| {
-        let (said, mut released) = (said.clone(), released.clone());
-        async move {
-            said.send(()).expect("a listener");
-            released.wait_for(|released| *released).await.expect("a release");
-            Response::new(host::empty())
-        }
-    });
-    (app.load().expect("an application"), hears, release)
-}
-
-/// Waits until a request has come to the sibling.
-fn expect_meeting(hears: &mut mpsc::UnboundedReceiver<()>) {
-    let meeting = RUNTIME.block_on(async { timeout(LONG, hears.recv()).await });
-    meeting.expect("in time").expect("a meeting");
-}
-
 #[test]
 fn requests_beyond_the_limit_get_a_503_with_retry_after() {
     let limits =
         Limits { requests: 2, request_wait: Duration::from_millis(50), ..Limits::default() };
-    let (app, mut hears, release) = meeting(limits);
+    let (app, mut hears, release) = meeting(loader().limits(limits));
     let served = serve(app);
     let ask = |action: &'static str| {
         let address = served.address.clone();
@@ -194,7 +171,7 @@ fn requests_beyond_the_limit_get_a_503_with_retry_after() {
     };
     let meetings = [ask("meet"), ask("meet")];
     for _ in &meetings {
-        expect_meeting(&mut hears);
+        RUNTIME.block_on(expect_call(&mut hears));
     }
     for _ in 0..5 {
         let reply = ask("count").join().expect("a reply");
@@ -213,14 +190,14 @@ fn requests_beyond_the_limit_get_a_503_with_retry_after() {
 #[test]
 fn a_request_beyond_the_limit_waits_for_another_to_end() {
     let (app, mut hears, release) =
-        meeting(Limits { requests: 1, request_wait: LONG, ..Limits::default() });
+        meeting(loader().limits(Limits { requests: 1, request_wait: LONG, ..Limits::default() }));
     RUNTIME.block_on(async {
         let send = |action| {
             let (app, request) = (app.clone(), request(Method::GET, &path(action, "")));
             tokio::spawn(async move { Reply::of(app.handle(request).await).await.status })
         };
         let meeting = send("meet");
-        timeout(LONG, hears.recv()).await.expect("in time").expect("a meeting");
+        expect_call(&mut hears).await;
         let mut waiting = send("count");
         timeout(Duration::from_millis(200), &mut waiting).await.expect_err("no permit yet");
         release.send(true).expect("a meeting");
@@ -334,11 +311,11 @@ fn http2_is_served_with_prior_knowledge() {
 #[test]
 fn requests_that_outlast_the_grace_are_given_up() {
     let (app, mut hears, _release) =
-        meeting(Limits { grace: Duration::from_millis(200), ..Limits::default() });
+        meeting(loader().limits(Limits { grace: Duration::from_millis(200), ..Limits::default() }));
     let mut served = serve(app);
     let mut stream = served.connect();
     stream.write_all(text("GET", "meet", "", "").as_bytes()).unwrap();
-    expect_meeting(&mut hears);
+    RUNTIME.block_on(expect_call(&mut hears));
     let start = Instant::now();
     served.stop();
     assert!(start.elapsed() >= Duration::from_millis(200), "{:?}", start.elapsed());
