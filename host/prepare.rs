@@ -20,6 +20,8 @@ pub fn build_components(manifest: &Path) -> Result<()> {
 }
 
 fn run_build_commands(manifest: &Manifest, environment: &Environment) -> Result<()> {
+    let count = manifest.components.values().filter(|component| component.build.is_some()).count();
+    eprintln!("Building {count} components, which takes about a minute the first time");
     for (id, component) in &manifest.components {
         let Some(build) = &component.build else {
             continue;
@@ -27,7 +29,6 @@ fn run_build_commands(manifest: &Manifest, environment: &Environment) -> Result<
         let workdir = build.workdir.as_deref().unwrap_or(Path::new("."));
         ensure!(workdir.is_relative(), "the workdir of the component `{id}` must be relative");
         for command in build.command.as_slice() {
-            eprintln!("Building component {id} with `{command}`");
             let mut shell = Command::new("sh");
             for (name, value) in environment {
                 match value {

@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use host::manifest::{Manifest, Route};
 
 use crate::openapi::{Operation, operations, routes};
-use crate::support;
 
 pub fn manifest() -> Manifest {
     Manifest::read(&support::folder("")).expect("a manifest")

@@ -3,8 +3,8 @@
 use http::{Method, StatusCode};
 
 use crate::openapi::paths;
-use crate::support::request;
 use crate::{expect_problem, get, get_problem, send};
+use support::request;
 
 #[test]
 fn another_method_on_a_known_path_is_405() {

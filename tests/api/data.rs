@@ -9,8 +9,8 @@ use serde_json::json;
 
 use crate::architecture::{component_of, files, manifest};
 use crate::openapi::operations;
-use crate::support::{self, Lines, edit};
 use crate::{application, data, expect_problem, get_from};
+use support::{Lines, edit};
 
 /// Every data file, with the id of the component that sees it.
 fn data_files() -> Vec<(String, PathBuf)> {
@@ -49,7 +49,7 @@ fn expect_only_one_to_fail(app: &App, lines: &Lines, broken: &str, file: &Path) 
     }
     assert!(failed > 0, "no operation of {broken} reads {}", file.display());
     let log = lines.text();
-    let cause = format!("malformed data file /{}: ", file.display());
+    let cause = format!("malformed data file {}: ", file.display());
     assert!(log.contains(&cause), "no {cause:?} in the log: {log}");
     log
 }

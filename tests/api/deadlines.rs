@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use host::App;
 
 use crate::failures::{LATE, SHORT, answer, calls, lines_of, now};
-use crate::support::{self, Lines, edit};
 use crate::{application, expect_problem, get_from, loader};
+use support::{Lines, edit};
 
 #[test]
 fn a_slow_sibling_is_waited_for_until_the_deadline() {

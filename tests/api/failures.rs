@@ -18,8 +18,8 @@ use hyper::body::Frame;
 
 use crate::architecture::{component_of, manifest};
 use crate::openapi::{examples, operations};
-use crate::support::{self, Lines, Reply, edit, request};
 use crate::{application, expect_problem, get_from, loader, send_to};
+use support::{Lines, Reply, edit, request};
 
 /// The longest body of a sibling that is read, in bytes.
 const MAX_BODY: usize = 8 * 1024 * 1024;

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use http::Method;
 
 use crate::openapi::{operations, routes};
-use crate::support::request;
 use crate::{get, get_json, get_problem, send};
+use support::request;
 
 #[test]
 fn the_index_lists_every_route() {

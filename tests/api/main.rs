@@ -18,8 +18,6 @@ mod robustness;
 mod serving;
 mod showtimes;
 mod siblings;
-#[path = "../support/mod.rs"]
-mod support;
 mod todo_lists;
 mod todo_users;
 mod users;

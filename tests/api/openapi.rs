@@ -8,8 +8,8 @@ use std::sync::LazyLock;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::{Map, Value, json};
 
-use crate::support::{Reply, folder, request};
 use crate::{Sent, get, get_json, send};
+use support::{Reply, folder, request};
 
 static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
     let text = fs::read_to_string(folder("components/home/openapi.json")).expect("a document");
@@ -237,9 +237,8 @@ fn check_headers(kind: &str, response: &'static Value, reply: &Reply, what: &str
 fn validate(schema: &Value, value: &Value, what: &str) {
     // The definitions that the schema refers to.
     let schema = json!({"allOf": [schema], "components": DOCUMENT["components"]});
-    let validator = jsonschema::draft202012::new(&schema).expect("a schema");
-    if let Err(error) = validator.validate(value) {
-        panic!("{error} at {}: {what}", error.instance_path());
+    if let Err(error) = support::validate(&schema, value) {
+        panic!("{error}: {what}");
     }
 }
 

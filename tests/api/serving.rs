@@ -11,8 +11,8 @@ use host::manifest::{Manifest, Route};
 use http::{Method, StatusCode};
 use tempfile::TempDir;
 
-use crate::support::{self, request, send_to};
 use crate::{application, get};
+use support::{request, send_to};
 
 /// The command, running; ended when the test ends.
 struct Running {

@@ -10,8 +10,8 @@ use serde_json::json;
 
 use crate::architecture::{component_of, manifest};
 use crate::openapi::operations;
-use crate::support::{self, edit, request};
 use crate::{application, expect_problem, get_from, loader, send_to};
+use support::{edit, request};
 
 /// An application of `movies` movies, of which the user `dwight_schrute` has
 /// booked `bookings`; and what its siblings have been asked.

@@ -6,8 +6,8 @@ use host::App;
 use http::Method;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::support::{Reply, request, send};
 use crate::{expect_call, loader, meeting, path};
+use support::{Reply, request, send};
 
 fn count(app: &App) -> usize {
     send(app, request(Method::GET, &path("count", ""))).body.parse().expect("a number")

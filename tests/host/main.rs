@@ -10,8 +10,6 @@ mod limits;
 mod manifest;
 mod routing;
 mod server;
-#[path = "../support/mod.rs"]
-mod support;
 
 use std::path::PathBuf;
 use std::sync::LazyLock;

@@ -7,7 +7,7 @@ use host::manifest::Manifest;
 use proptest::prelude::*;
 
 use crate::guest;
-use crate::support::folder;
+use support::folder;
 
 /// The error of the application's manifest once `from` was changed to `to`.
 fn error(from: &str, to: &str) -> String {

@@ -10,8 +10,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::runtime::Builder;
 use tokio::time::timeout;
 
-use crate::support::{RUNTIME, Reply, Served, request, send, send_to, serve};
 use crate::{expect_call, loader, meeting, path};
+use support::{RUNTIME, Reply, Served, request, send, send_to, serve};
 
 /// Longer than anything here takes, on a busy machine too.
 const LONG: Duration = Duration::from_secs(60);

@@ -1,7 +1,7 @@
 //! What the tests share: an application in this process, or one behind
 //! `APP_URL`, and replies that are easy to look at.
 
-#![allow(dead_code, reason = "each test binary uses its own part of this")]
+#![allow(missing_docs, reason = "most names say it")]
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex};
@@ -58,7 +58,7 @@ pub fn request(method: Method, path: &str) -> Request<Body> {
 
 /// The folder of a manifest of this repository.
 pub fn folder(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join(path)
 }
 
 /// A loader of the application in `folder`, whose components are built.
@@ -177,7 +177,7 @@ pub fn copy(folder: &Path) -> TempDir {
         std::fs::create_dir_all(copy.path().join("components/home")).expect("a folder");
         std::fs::copy(folder.join(described), copy.path().join(described)).expect("a copy");
     }
-    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("target");
+    let target = self::folder("target");
     std::os::unix::fs::symlink(target, copy.path().join("target")).expect("a link");
     copy
 }
@@ -202,4 +202,13 @@ pub fn edit(path: &Path, from: &str, to: &str) {
     let text = std::fs::read_to_string(path).expect("a file");
     assert!(text.contains(from), "{} has no {from:?}", path.display());
     std::fs::write(path, text.replace(from, to)).expect("written");
+}
+
+/// Whether `value` conforms to `schema`.
+///
+/// # Errors
+/// What is wrong, and where.
+pub fn validate(schema: &Value, value: &Value) -> Result<(), String> {
+    let validator = jsonschema::draft202012::new(schema).expect("a schema");
+    validator.validate(value).map_err(|error| format!("{error} at {}", error.instance_path()))
 }
