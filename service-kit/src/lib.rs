@@ -5,7 +5,7 @@
 //! [`Response`] or a [`Problem`]. [`service!`] makes a component of it.
 //!
 //! ```ignore
-//! static MOVIES: DataFile<Movies> = DataFile::new("/data/movies.json", Movies::parse);
+//! static MOVIES: DataFile<Movies> = DataFile::new("data/movies.json", Movies::parse);
 //!
 //! service!(route);
 //!

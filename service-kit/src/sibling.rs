@@ -15,7 +15,6 @@ use futures::FutureExt;
 use futures::future::{Either, LocalBoxFuture, select};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
-use spin_sdk::variables;
 
 use crate::problem::Problem;
 use crate::request::{REQUEST_ID, Request};
@@ -136,7 +135,7 @@ impl Sibling {
                 *self.timeout.get_or_init(|| timeout)
             }
         };
-        spin_sdk::time::sleep(Duration::from_millis(timeout)).await;
+        wasi::sleep(Duration::from_millis(timeout)).await;
         Ok(timeout)
     }
 
@@ -155,15 +154,10 @@ fn at(path: &str, cause: &str) -> String {
 }
 
 async fn read_timeout() -> Result<u64, String> {
-    match variables::get(TIMEOUT_VARIABLE).await {
-        Ok(value) => value.parse().map_err(|_| {
-            format!(
-                "the variable `{TIMEOUT_VARIABLE}` must be a number of milliseconds; got {value:?}"
-            )
-        }),
-        Err(variables::Error::Undefined(_)) => Ok(DEFAULT_TIMEOUT),
-        Err(error) => Err(format!("the variable `{TIMEOUT_VARIABLE}`: {error}")),
-    }
+    let Some(value) = wasi::variable(TIMEOUT_VARIABLE).await? else { return Ok(DEFAULT_TIMEOUT) };
+    value.parse().map_err(|_| {
+        format!("the variable `{TIMEOUT_VARIABLE}` must be a number of milliseconds; got {value:?}")
+    })
 }
 
 /// `text`, encoded as one segment of a path.

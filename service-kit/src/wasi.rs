@@ -17,6 +17,9 @@
 //! throughput on this repository's host and a tenth more on Spin, and made each
 //! component 70 kB smaller. No other module of the kit uses these types.
 
+use std::time::Duration;
+
+use spin_sdk::variables;
 use spin_sdk::wasip3::http::client;
 use spin_sdk::wasip3::http::types::{self, ErrorCode, Fields, Scheme, Trailers};
 use spin_sdk::wasip3::{wit_future, wit_stream};
@@ -135,6 +138,23 @@ pub(crate) async fn get(
         content_length: header("content-length").and_then(|length| length.parse().ok()),
         response,
     })
+}
+
+/// Waits for `duration`.
+pub(crate) async fn sleep(duration: Duration) {
+    spin_sdk::time::sleep(duration).await;
+}
+
+/// The value of the Spin variable `name`, if the component has it.
+///
+/// # Errors
+/// What the provider of variables says.
+pub(crate) async fn variable(name: &str) -> Result<Option<String>, String> {
+    match variables::get(name).await {
+        Ok(value) => Ok(Some(value)),
+        Err(variables::Error::Undefined(_)) => Ok(None),
+        Err(error) => Err(format!("the variable `{name}`: {error}")),
+    }
 }
 
 /// How much is read at once of a body without `content-length`, in bytes.

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use service_kit::{DataFile, Problem, Request, Response, Route, get, service};
 
 static BOOKINGS: DataFile<Bookings> =
-    DataFile::new("/data/cinema/bookings.json", serde_json::from_str);
+    DataFile::new("data/cinema/bookings.json", serde_json::from_str);
 
 service!(route);
 

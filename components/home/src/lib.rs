@@ -21,7 +21,7 @@ use serde::Serialize;
 use serde_json::Value;
 use service_kit::{DataFile, Problem, Request, Response, Route, get, service};
 
-static API: DataFile<Value> = DataFile::new("/components/home/openapi.json", serde_json::from_str);
+static API: DataFile<Value> = DataFile::new("components/home/openapi.json", serde_json::from_str);
 
 service!(route);
 

@@ -23,7 +23,7 @@ use service_kit::{DataFile, Problem, Record, Records, Request, Response, Route, 
 /// `users` relies on it.
 const MAX_MOVIES: usize = 100;
 
-static MOVIES: DataFile<Movies> = DataFile::new("/data/cinema/movies.json", Movies::parse);
+static MOVIES: DataFile<Movies> = DataFile::new("data/cinema/movies.json", Movies::parse);
 
 service!(route);
 

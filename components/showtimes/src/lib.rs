@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use service_kit::{DataFile, Problem, Request, Response, Route, get, service};
 
 static SHOWTIMES: DataFile<Showtimes> =
-    DataFile::new("/data/cinema/showtimes.json", serde_json::from_str);
+    DataFile::new("data/cinema/showtimes.json", serde_json::from_str);
 
 service!(route);
 

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use service_kit::{DataFile, Problem, Request, Response, Route, get, service};
 
-static LISTS: DataFile<Lists> = DataFile::new("/data/todo/lists.json", serde_json::from_str);
+static LISTS: DataFile<Lists> = DataFile::new("data/todo/lists.json", serde_json::from_str);
 
 service!(route);
 

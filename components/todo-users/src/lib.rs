@@ -23,7 +23,7 @@ const GREETING: &str = "The To-Do Manager is up.
 GET /todo/users lists its users, GET /todo/users/<username>/lists the lists of one of them.
 ";
 
-static USERS: DataFile<Records<User>> = DataFile::new("/data/todo/users.json", Records::parse);
+static USERS: DataFile<Records<User>> = DataFile::new("data/todo/users.json", Records::parse);
 static LISTS: Sibling = Sibling::new("todo-lists");
 
 service!(route);

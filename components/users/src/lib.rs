@@ -31,7 +31,7 @@ const MAX_BOOKED: usize = 10 * PAGE_SIZE;
 /// How many movies are suggested.
 const SUGGESTIONS: usize = 3;
 
-static USERS: DataFile<Records<User>> = DataFile::new("/data/cinema/users.json", Records::parse);
+static USERS: DataFile<Records<User>> = DataFile::new("data/cinema/users.json", Records::parse);
 static BOOKINGS: Sibling = Sibling::new("bookings");
 static MOVIES: Sibling = Sibling::new("movies");
 

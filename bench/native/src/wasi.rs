@@ -1,0 +1,158 @@
+//! Requests and responses over sockets, in place of those that a component
+//! exchanges with its host.
+//!
+//! As in the host, each core has a thread that answers the requests of its
+//! connections alone.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::env;
+use std::net::TcpListener;
+use std::sync::OnceLock;
+use std::thread::{self, available_parallelism};
+use std::time::Duration;
+
+use futures::future::LocalBoxFuture;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, Request as HttpRequest, Response as HttpResponse};
+use http_body_util::{BodyExt, Empty, Full, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::net::TcpStream;
+use tokio::runtime::Builder;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::task::{LocalSet, spawn_local};
+
+use crate::request::Request;
+use crate::response::Response;
+
+/// Exports `$handler`, an `async` closure from `Request` to `Response`.
+#[macro_export]
+macro_rules! export_http_handler {
+    ($handler:expr) => {
+        pub mod component {
+            pub fn handle(
+                request: $crate::Request,
+            ) -> futures::future::LocalBoxFuture<'static, $crate::Response> {
+                Box::pin(async move { ($handler)(request).await })
+            }
+        }
+    };
+}
+
+pub type Handler = fn(Request) -> LocalBoxFuture<'static, Response>;
+
+/// Where each service listens.
+static ADDRESSES: OnceLock<BTreeMap<String, String>> = OnceLock::new();
+
+thread_local! {
+    static CLIENT: Client<HttpConnector, Empty<Bytes>> = {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        Client::builder(TokioExecutor::new()).build(connector)
+    };
+}
+
+/// Serves `service` at its address for ever; its connections go to the threads in
+/// turns.
+pub fn serve(service: &str, addresses: BTreeMap<String, String>, handler: Handler) {
+    let address = addresses.get(service).expect("the address of the service itself");
+    let listener = TcpListener::bind(address).expect("a free port");
+    ADDRESSES.set(addresses).expect("addresses are set once");
+    let threads: Vec<_> = (0..available_parallelism().map_or(1, usize::from))
+        .map(|_| {
+            let (sender, receiver) = unbounded_channel();
+            thread::spawn(move || answer(receiver, handler));
+            sender
+        })
+        .collect();
+    for (number, stream) in listener.incoming().flatten().enumerate() {
+        threads[number % threads.len()].send(stream).expect("threads never end");
+    }
+}
+
+fn answer(mut streams: UnboundedReceiver<std::net::TcpStream>, handler: Handler) {
+    let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+    LocalSet::new().block_on(&runtime, async {
+        while let Some(stream) = streams.recv().await {
+            // Small responses must not wait for the acknowledgement of earlier ones.
+            _ = stream.set_nodelay(true).and_then(|()| stream.set_nonblocking(true));
+            let Ok(stream) = TcpStream::from_std(stream) else { continue };
+            let service = service_fn(move |request| handle(request, handler));
+            spawn_local(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+        }
+    });
+}
+
+async fn handle(
+    request: HttpRequest<Incoming>,
+    handler: Handler,
+) -> Result<HttpResponse<Full<Bytes>>, Infallible> {
+    let (head, _) = request.into_parts();
+    let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
+    let values = move |name: &str| bytes(&head.headers, name);
+    let response = handler(Request::new(head.method, target, values)).await;
+    let mut sent = HttpResponse::builder().status(response.status);
+    for (name, value) in &response.headers {
+        sent = sent.header(*name, &value[..]);
+    }
+    Ok(sent.body(Full::from(response.body)).expect("headers that the kit made"))
+}
+
+fn bytes(headers: &HeaderMap, name: &str) -> Vec<Vec<u8>> {
+    headers.get_all(name).iter().map(|value| value.as_bytes().to_vec()).collect()
+}
+
+/// The response of another service. Its body has not been read yet.
+pub(crate) struct ClientResponse {
+    pub(crate) status: u16,
+    pub(crate) content_type: String,
+    response: HttpResponse<Incoming>,
+}
+
+/// Sends `GET http://<authority><target>`, where the authority is
+/// `<service>.spin.internal`.
+pub(crate) async fn get(
+    authority: &str,
+    target: &str,
+    headers: Vec<(String, Vec<u8>)>,
+) -> Result<ClientResponse, String> {
+    let service = authority.trim_end_matches(".spin.internal");
+    let address = ADDRESSES.get().and_then(|addresses| addresses.get(service));
+    let address = address.ok_or_else(|| format!("no address of `{service}`"))?;
+    let mut request = HttpRequest::get(format!("http://{address}{target}"));
+    for (name, value) in headers {
+        request = request.header(name, value);
+    }
+    let request = request.body(Empty::new()).map_err(|error| error.to_string())?;
+    let response = CLIENT.with(|client| client.request(request)).await;
+    let response = response.map_err(|error| error.to_string())?;
+    let content_type = bytes(response.headers(), CONTENT_TYPE.as_str()).pop();
+    Ok(ClientResponse {
+        status: response.status().as_u16(),
+        content_type: content_type.and_then(|v| String::from_utf8(v).ok()).unwrap_or_default(),
+        response,
+    })
+}
+
+impl ClientResponse {
+    /// Reads the body to its end.
+    pub(crate) async fn body(self, limit: usize) -> Result<Vec<u8>, String> {
+        let body = Limited::new(self.response.into_body(), limit).collect().await;
+        Ok(body.map_err(|error| error.to_string())?.to_bytes().into())
+    }
+}
+
+/// Waits for `duration`.
+pub(crate) async fn sleep(duration: Duration) {
+    tokio::time::sleep(duration).await;
+}
+
+/// The value of an environment variable, in place of a Spin variable.
+pub(crate) async fn variable(name: &str) -> Result<Option<String>, String> {
+    Ok(env::var(name.to_uppercase()).ok())
+}
