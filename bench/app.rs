@@ -1,7 +1,6 @@
 //! `cargo bench`: requests in this process, without a socket, and their parts.
 //! For work on the code; `run.py` compares the application with its peers.
 
-use std::hint::black_box;
 use std::path::Path;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
@@ -9,7 +8,6 @@ use host::{App, Body, Loader, Log, prepare};
 use http::header::{CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use http::{HeaderValue, Method, Request, Response};
 use http_body_util::BodyExt;
-use service_kit::{Fields, Records};
 use tokio::runtime::{Builder, Runtime};
 
 const MOVIE: &str = "/movies/267eedb8-0f5d-42d5-8f43-72426b9fb3e6";
@@ -73,20 +71,6 @@ fn parts(criterion: &mut Criterion) {
     group.bench_function("a fan-out without its siblings", |bencher| {
         let path = "/users/dwight_schrute/bookings";
         bencher.iter(|| runtime.block_on(answer(&app, get(path))));
-    });
-
-    // Parts of the components, compiled for this machine.
-    group.bench_function("service-kit, the path of a request", |bencher| {
-        bencher.iter(|| {
-            let target = black_box(MOVIE);
-            let mut request = service_kit::Request::new(Method::GET, target, |_| Vec::new());
-            request.decode_path().map(|()| request.segments().len())
-        });
-    });
-    let movies = folder().join("data/cinema/movies.json");
-    let movies: &str = std::fs::read_to_string(movies).expect("the movies").leak();
-    group.bench_function("service-kit, the records of the movies", |bencher| {
-        bencher.iter(|| Records::<Fields>::parse(black_box(movies)));
     });
 }
 

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 use wasmtime::component::{Component, Linker};
-use wasmtime::{Cache, Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+use wasmtime::{
+    Cache, Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig,
+};
 use wasmtime_wasi::WasiView;
 use wasmtime_wasi_http::WasiHttpView;
 use wasmtime_wasi_http::handler::ProxyPre;
@@ -94,9 +96,11 @@ fn pool(instances: usize) -> PoolingAllocationConfig {
         .total_tables(2 * instances)
         .total_stacks(instances)
         .max_memory_size(4 << 30)
-        // What is kept of instances that ended, for the next ones.
+        // What is kept of instances that ended, for the next ones: the pages that they
+        // wrote, or all of the first MiB if Linux is older than 6.7.
         .max_unused_warm_slots(16)
         .linear_memory_keep_resident(1 << 20)
+        .pagemap_scan(Enabled::Auto)
         .table_keep_resident(512 << 10);
     pool
 }
