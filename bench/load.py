@@ -1,57 +1,99 @@
-"""The load generator, wrk."""
+"""The requests that are compared, and the load that is made of them."""
 
+import http.client
 import json
-import shutil
+import re
 import subprocess
-from pathlib import Path
 from typing import Any
 
-SCRIPT = Path(__file__).with_name("report.lua")
-ERRORS = ("connect", "read", "write", "timeout")
+from sides import Side
+
+MOVIE = "/movies/267eedb8-0f5d-42d5-8f43-72426b9fb3e6"
+USER = "/users/dwight_schrute"
+# What is requested, by its name in the results.
+PATHS = {
+    "/movies/<id>": MOVIE,
+    "/movies": "/movies",
+    "a 404": "/movies/nope",
+    "a 304": MOVIE,
+    "/users/<username>/bookings": f"{USER}/bookings",
+    "/users/<username>/suggested": f"{USER}/suggested",
+}
+FAN_OUTS = ("/users/<username>/bookings", "/users/<username>/suggested")
+# Headers that each server chooses, or each response.
+OWN_HEADERS = {"connection", "date", "etag", "keep-alive", "server", "x-request-id"}
+
+# per_second, p50_ms and p99_ms.
+Figures = dict[str, float]
 
 
-class Failed(Exception):
-    """A measurement that is worth nothing."""
+def routes(side: Side) -> list[str]:
+    """The names of the requests that a server can answer."""
+    return [name for name, path in PATHS.items() if path.split("/")[1] in side.ports]
 
 
-def require_wrk() -> None:
-    if not shutil.which("wrk"):
-        raise SystemExit(
-            "Error: wrk is missing, which generates the load; install it with "
-            "`apt-get install wrk` or `brew install wrk`"
-        )
+def conditions(side: Side, name: str) -> dict[str, str]:
+    """The headers of a request: those that get a 304."""
+    return {"If-None-Match": get(side, MOVIE)[1]["etag"]} if name == "a 304" else {}
 
 
-def wrk(
-    url: str, connections: int, seconds: int, status: int, headers: dict[str, str]
-) -> dict[str, Any]:
-    """Sends requests for `seconds`, each as soon as the one before it on its
-    connection is answered.
+def get(side: Side, path: str, headers: dict[str, str] | None = None) -> tuple[int, dict, str]:
+    connection = http.client.HTTPConnection("127.0.0.1", side.port(path), timeout=30)
+    connection.request("GET", path, headers=headers or {})
+    response = connection.getresponse()
+    received = {name.lower(): value for name, value in response.getheaders()}
+    body = response.read().decode()
+    connection.close()
+    return response.status, received, body
 
-    Raises Failed if one of them gets no answer, or one with another status.
-    """
-    threads = min(connections, 2)
-    command = ["wrk", f"-t{threads}", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s"]
-    for name, value in headers.items():
-        command += ["-H", f"{name}: {value}"]
-    command += ["--latency", "-s", str(SCRIPT), url]
-    run = subprocess.run(command, capture_output=True, text=True, check=False)
-    lines = run.stdout.splitlines()
-    if run.returncode != 0 or not lines:
-        raise Failed(f"{url}: wrk ended with {run.returncode}: {run.stderr.strip()}")
-    report = json.loads(lines[-1])
-    errors = {kind: report[kind] for kind in ERRORS if report[kind]}
-    # All or none: what exactly they say is checked before and after.
-    if report["status above 399"] != (report["requests"] if status > 399 else 0):
-        errors["status above 399"] = report["status above 399"]
-    if errors or not report["requests"]:
-        counted = ", ".join(f"{kind}: {count}" for kind, count in errors.items())
-        raise Failed(
-            f"{url}, {connections} connections: {report['requests']} answers; "
-            f"errors: {counted or 'none'}"
-        )
-    return {
-        "per_second": report["requests"] / report["us"] * 1e6,
-        "p50_us": report["p50_us"],
-        "p99_us": report["p99_us"],
+
+def responses(side: Side) -> dict[str, Any]:
+    """The response to each request, without what may differ between servers."""
+    found = {}
+    for name in routes(side):
+        status, headers, body = get(side, PATHS[name], conditions(side, name))
+        # A 304 may repeat the headers of the content, or not.
+        own = OWN_HEADERS | ({"content-length", "content-type"} if status == 304 else set())
+        found[name] = (status, {h: v for h, v in headers.items() if h not in own}, body)
+    return found
+
+
+def wrk(side: Side, name: str, connections: int, seconds: int) -> Figures:
+    """Sends each request as soon as the one before on its connection is answered."""
+    command = ["wrk", f"-t{min(connections, 2)}", f"-c{connections}", f"-d{seconds}s", "--latency"]
+    command += ["--timeout", "30s"]
+    for header, value in conditions(side, name).items():
+        command += ["-H", f"{header}: {value}"]
+    path = PATHS[name]
+    report = run([*command, f"http://127.0.0.1:{side.port(path)}{path}"])
+    figures = {
+        f"p{percent}_ms": float(number) * {"us": 0.001, "ms": 1, "s": 1000}[unit]
+        for percent, number, unit in re.findall(r"^ +(50|99)% +([\d.]+)(us|ms|s)$", report, re.M)
     }
+    total = re.search(r"(\d+) requests in", report)
+    refused = re.search(r"Non-2xx or 3xx responses: (\d+)", report)
+    if "Socket errors" in report or bool(refused) != (name == "a 404"):
+        raise SystemExit(f"Error: {side.name} answered {name} wrongly under load:\n{report}")
+    if refused and total and refused[1] != total[1]:
+        raise SystemExit(f"Error: {side.name} answered {name} not always:\n{report}")
+    per_second = re.search(r"Requests/sec: +([\d.]+)", report)
+    return {"per_second": float(per_second[1] if per_second else 0)} | figures
+
+
+def oha(side: Side, name: str, connections: int, seconds: int, rate: float) -> Figures:
+    """Sends `rate` requests per second. A request that has to wait for a connection
+    counts from when it was due."""
+    path = PATHS[name]
+    command = ["oha", "--no-tui", "--output-format", "json", "--latency-correction", "-w"]
+    command += [f"-c{connections}", f"-z{seconds}s", f"-q{rate:.0f}"]
+    report = json.loads(run([*command, f"http://127.0.0.1:{side.port(path)}{path}"]))
+    answered = report["statusCodeDistribution"]
+    if set(answered) != {"200"} or report["errorDistribution"]:
+        raise SystemExit(f"Error: {side.name} answered {name} not always with 200: {answered}")
+    times = report["latencyPercentiles"]
+    figures = {f"{percent}_ms": 1000 * times[percent] for percent in ("p50", "p99")}
+    return {"per_second": report["summary"]["requestsPerSec"]} | figures
+
+
+def run(command: list[str]) -> str:
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout

@@ -2,103 +2,161 @@
 
     python3 bench/run.py
 
-builds and starts each side, sends all of them the same requests, prints what
-came out as tables, and writes bench/results.json and bench/results.svg; with an
-option, it writes them to target/bench. Needs Python 3.11 and wrk; `spin` and
-`wasmtime` are measured where they are on the PATH. Takes some 25 minutes once
-everything is built, on a machine that should have nothing else to do.
+builds the servers, starts each alone, checks that it answers as this application
+does, loads it, prints the tables of the README and writes bench/results.json. With
+options, it writes target/bench/results.json. Needs Python 3.11, wrk (a package of
+Debian and of Homebrew) and oha (`cargo install oha`). `spin` and `wasmtime` take
+part if they are on the PATH. Takes half an hour once everything is built, on a machine that
+should do nothing else.
 """
 
 import argparse
 import json
+import os
+import platform
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+from collections import defaultdict
 from pathlib import Path
+from statistics import median
+from time import perf_counter
 from typing import Any
 
-from answers import ROUTES, Wrong
-from build import app_folder, build, component_sizes
-from goals import goals
-from growth import growth
-from load import Failed, require_wrk
-from machine import machine
-from measure import is_right, load, memory, say, starts
-from processes import FOLDER, Ended
+from load import FAN_OUTS, MOVIE, Figures, get, oha, responses, routes, wrk
 from report import tables
-from sides import sides
+from sides import FOLDER, ROOT, Side, build, resident_mb, sides, started
 
-HERE = Path(__file__).resolve().parent
-PARTS = ("load", "start", "memory", "growth")
+# The servers and requests that are also measured at a fixed rate.
+STEADY_SIDES = ("this application", "native")
+STEADY_ROUTES = ("/movies/<id>", *FAN_OUTS)
+
+# The figures of all rounds, by request and server.
+Rounds = defaultdict[str, defaultdict[str, list[Figures]]]
 
 
-def options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=3, help="turns of each side (%(default)s)")
-    parser.add_argument("--seconds", type=int, default=3, help="of each turn (%(default)s)")
-    parser.add_argument("--quick", action="store_true", help="one round of one second, as a trial")
-    parser.add_argument("--routes", nargs="+", choices=ROUTES, default=list(ROUTES))
-    parser.add_argument("--sides", nargs="+", metavar="SIDE", help="the host, and these sides only")
-    parser.add_argument("--skip", nargs="+", choices=PARTS, default=[], help="parts to leave out")
-    chosen = parser.parse_args()
-    if chosen.quick:
-        chosen.rounds = chosen.seconds = 1
-    # Nothing less than a whole run goes into the repository.
-    whole = chosen == parser.parse_args([])
-    chosen.folder = HERE if whole else FOLDER
-    return chosen
+def measure(servers: list[Side], options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """The medians of all rounds. In a round, each server runs in turn, so that what
+    else the machine does hits all of them. What they compile is kept in `folder`."""
+    load: Rounds = defaultdict(lambda: defaultdict(list))
+    steady: Rounds = defaultdict(lambda: defaultdict(list))
+    connections, seconds = options.connections, options.seconds
+    expected: dict[str, Any] = {}
+    processes = {}
+    for side in servers:
+        say(f"starts and memory: {side.name}")
+        processes[side.name] = process_figures(side, folder / side.name, options, expected)
+    for number in range(options.rounds):
+        say(f"round {number + 1} of {options.rounds}")
+        for side in servers:
+            with started(side, folder / side.name):
+                for name in routes(side):
+                    wrk(side, name, connections, 1)
+                    load[name][side.name].append(wrk(side, name, connections, seconds))
+        for side in (side for side in servers if side.name in STEADY_SIDES):
+            with started(side, folder / side.name):
+                for name in STEADY_ROUTES:
+                    rate = load[name][STEADY_SIDES[0]][0]["per_second"] / 2
+                    wrk(side, name, connections, 1)
+                    steady[name][side.name].append(oha(side, name, connections, seconds, rate))
+    return {
+        # The largest p99 of a request and server, divided by the least.
+        "p99_spread": rounded(max(spreads(load))),
+        "load": medians(load),
+        "fixed_rate": medians(steady),
+        "processes": processes,
+    }
+
+
+def process_figures(
+    side: Side, cache: Path, options: argparse.Namespace, expected: dict[str, Any]
+) -> Figures:
+    """How long a server takes to its first answer, and what it has resident. Its
+    responses must be `expected`, which are those of the first server."""
+    cache.mkdir()
+    figures = {"first_start_s": seconds_to_answer(side, cache)}
+    figures["next_start_s"] = seconds_to_answer(side, cache)
+    with started(side, cache) as groups:
+        found = responses(side)
+        for name, response in found.items():
+            if response != expected.setdefault(name, response):
+                raise SystemExit(f"Error: {side.name}, {name}: {response}, not {expected[name]}")
+        figures["mb_at_rest"] = resident_mb(groups)
+        if FAN_OUTS[0] in found:
+            wrk(side, FAN_OUTS[0], options.connections, options.memory_seconds)
+            figures["mb_after_fan_outs"] = resident_mb(groups)
+    return figures
+
+
+def seconds_to_answer(side: Side, cache: Path) -> float:
+    since = perf_counter()
+    with started(side, cache):
+        get(side, MOVIE)
+        return rounded(perf_counter() - since)
+
+
+def medians(rounds: Rounds) -> dict[str, dict[str, Figures]]:
+    def of(runs: list[Figures]) -> Figures:
+        return {name: rounded(median(run[name] for run in runs)) for name in runs[0]}
+
+    return {
+        name: {side: of(runs) for side, runs in by_side.items()}
+        for name, by_side in rounds.items()
+    }
+
+
+def spreads(rounds: Rounds) -> list[float]:
+    """The largest p99 of all rounds divided by the least, for each request and server."""
+    every = (runs for by_side in rounds.values() for runs in by_side.values())
+    p99 = ([run["p99_ms"] for run in runs] for runs in every)
+    return [max(times) / min(times) for times in p99]
+
+
+def rounded(number: float) -> float:
+    """To three digits, or to a whole number."""
+    return round(number) if number >= 100 else float(f"{number:.3g}")
+
+
+def machine() -> dict[str, str]:
+    def first_line(*command: str) -> str:
+        run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        return run.stdout.partition("\n")[0].partition(" [")[0]
+
+    tools = [tool for tool in ("rustc", "wrk", "oha", "spin", "wasmtime") if shutil.which(tool)]
+    return {
+        "commit": first_line("git", "describe", "--always", "--dirty"),
+        "system": f"{platform.system()} {platform.release()}, {os.cpu_count()} cores",
+        "python": platform.python_version(),
+    } | {tool: first_line(tool, "--version") for tool in tools}
+
+
+def say(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 def main() -> None:
-    chosen = options()
-    require_wrk()
-    # So that whoever stops this stops the sides too.
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=int, default=10, help="of each load (default: 10)")
+    parser.add_argument("--memory-seconds", type=int, default=60, help="of fan-outs (default: 60)")
+    parser.add_argument("--connections", type=int, default=32, help="(default: 32)")
+    options = parser.parse_args()
+    # Whoever ends this ends the servers, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    programs = build()
-    app = app_folder("app", programs.target)
-    found = sides(programs)
-    if unknown := set(chosen.sides or ()) - {side.key for side in found}:
-        raise SystemExit(f"Error: no such side here: {', '.join(sorted(unknown))}")
-    if chosen.sides:
-        found = [side for side in found if side.key in ("host", *chosen.sides)]
-    found = [side for side in found if is_right(side, app, chosen.routes)]
-    if not any(side.key == "host" for side in found):
-        raise SystemExit("Error: without this application there is nothing to compare")
-    # The others differ from these in what they do for a fan-out, and only there.
-    whole = [side for side in found if "one" in side.routes]
-
-    results: dict[str, Any] = {
-        "machine": machine(programs),
-        "rounds": chosen.rounds,
-        "seconds": chosen.seconds,
-        "sides": {side.key: side.name for side in found},
-        "component sizes": component_sizes(app),
-    }
-    try:
-        if "start" not in chosen.skip:
-            results["start"] = [starts(side, app, chosen.quick) for side in whole]
-        if "memory" not in chosen.skip:
-            results["memory"] = [memory(side, app, chosen.seconds) for side in whole]
-        if "load" not in chosen.skip:
-            results["load"] = load(found, app, chosen.routes, chosen.rounds, chosen.seconds)
-        if "growth" not in chosen.skip:
-            grown = [side for side in found if side.key in ("host", "native")]
-            results["growth"] = growth(grown, programs.target, chosen.rounds, chosen.seconds)
-    except (Failed, Ended, Wrong) as error:
-        raise SystemExit(f"Error: {error}") from None
-
-    results["goals"] = goals(results)
-    written = chosen.folder / "results.json"
-    written.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    plot = [programs.venv / "bin/python", HERE / "plot.py", written, written.with_suffix(".svg")]
-    subprocess.run(plot, check=True)
+    for tool, install in (("wrk", "apt-get install wrk"), ("oha", "cargo install oha")):
+        if not shutil.which(tool):
+            raise SystemExit(f"Error: {tool} is missing; install it with `{install}`")
+    build()
+    with tempfile.TemporaryDirectory(prefix="bench-") as cache:
+        measured = measure(sides(), options, Path(cache))
+    results = {"machine": machine()} | vars(options) | measured
+    folder = ROOT / "bench" if options == parser.parse_args([]) else FOLDER
+    written = json.dumps(results, indent=1) + "\n"
+    (folder / "results.json").write_text(written, encoding="utf-8")
     print(tables(results))
-    say(f"wrote {written} and {written.with_suffix('.svg')}")
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        raise SystemExit(130) from None
+    main()

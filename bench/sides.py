@@ -1,104 +1,158 @@
-"""The sides of the comparison."""
+"""The servers that are compared: how they are built, started and stopped."""
 
 import os
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic, sleep
 
-from answers import ROUTES
-from build import Programs
-from processes import ROOT, Command, Running, free_port, running
+ROOT = Path(__file__).resolve().parents[1]
+# What a run leaves behind, except its results.
+FOLDER = ROOT / "target/bench"
+SERVICES = ("bookings", "movies", "users")
+HOST = ROOT / "target/host/host"
+NATIVE = FOLDER / "native/release/native"
+GUNICORN = FOLDER / "venv/bin/gunicorn"
 
-SERVICES = ("movies", "bookings", "users")
+Arguments = list[str | Path]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Side:
-    key: str
+    """A server: one process, or one for each service."""
+
     name: str
-    # What serves the application in a folder.
-    commands: Callable[[Path], list[Command]]
-    routes: tuple[str, ...] = tuple(ROUTES)
-    # Whether it keeps what it compiles for the next start.
-    caches: bool = False
+    processes: list[Arguments]
+    # The port of each service that it has.
+    ports: dict[str, int]
+    environment: dict[str, str] = field(default_factory=dict)
 
-    def start(self, app: Path, home: Path | None = None) -> AbstractContextManager[Running]:
-        return running(f"{self.key}-{app.name}", self.commands(app), home)
+    def port(self, path: str) -> int:
+        return self.ports[path.split("/")[1]]
 
 
-def sides(programs: Programs) -> list[Side]:
-    """Those that this machine can have; the others are compared with the first."""
-    found = [Side("host", "this application", lambda app: host(programs.host, app), caches=True)]
-    if spin := programs.spin:
-        found.append(Side("spin", "Spin", lambda app: spin_up(spin, app), caches=True))
-    if wasmtime := programs.wasmtime:
-        # It serves one component.
-        commands = lambda app: wasmtime_serve(wasmtime, app)
-        found.append(Side("wasmtime", "wasmtime serve", commands, routes=("one",), caches=True))
-    found.append(Side("native", "native", lambda app: native(programs.native, app)))
-    gunicorn = programs.venv / "bin/gunicorn"
-    found.append(Side("flask", "Flask", lambda app: flask(gunicorn, app, {})))
-    # As the classic did it: a request for each movie that is booked.
-    commands = lambda app: flask(gunicorn, app, {"ONE_BY_ONE": "1"})
-    found.append(Side("one-by-one", "Flask, one by one", commands, routes=("bookings",)))
+def sides() -> list[Side]:
+    """The servers that this machine can run. The others are compared with the first."""
+    port = free_port()
+    one = dict.fromkeys(SERVICES, port)
+    listen: Arguments = ["--listen", f"127.0.0.1:{port}", "--quiet", "--from", ROOT]
+    found = [Side("this application", [[HOST, "--no-build", *listen]], one)]
+    if shutil.which("spin"):
+        found.append(Side("spin up", [["spin", "up", *listen]], one))
+    if shutil.which("wasmtime"):
+        # It serves one component. The first three options are what it needs, the
+        # last one makes it faster.
+        options = ["-Scli", "-Sp3", "-Wcomponent-model-async", "-Opooling-allocator"]
+        options += ["--addr", f"127.0.0.1:{port}", "--dir", f"{ROOT}/data::data"]
+        component = ROOT / "target/wasm32-wasip2/release/movies.wasm"
+        serve: Arguments = ["wasmtime", "serve", *options, component]
+        found.append(Side("wasmtime serve", [serve], {"movies": port}))
+
+    ports = {service: free_port() for service in SERVICES}
+    at = [f"{service}=127.0.0.1:{port}" for service, port in ports.items()]
+    found.append(Side("native", [[NATIVE, service, *at] for service in SERVICES], ports))
+
+    urls = {service.upper(): f"http://127.0.0.1:{port}" for service, port in ports.items()}
+    environment = urls | {"DATA": str(ROOT / "data/cinema")}
+    workers = ["--workers", str(os.cpu_count()), "--worker-class", "gthread", "--threads", "8"]
+    gunicorn = [GUNICORN, "--chdir", ROOT / "bench/flask", *workers, "--keep-alive", "30"]
+    flask: list[Arguments] = [
+        [*gunicorn, "--bind", f"127.0.0.1:{port}", f"app:create('{service}')"]
+        for service, port in ports.items()
+    ]
+    found.append(Side("Flask", flask, ports, environment))
     return found
 
 
-def host(program: Path, app: Path) -> list[Command]:
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def build() -> None:
+    os.environ.pop("CARGO_TARGET_DIR", None)
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    run("cargo", "build", "--profile", "host", "--bin", "host")
+    native = ["--locked", "--manifest-path", ROOT / "bench/native/Cargo.toml"]
+    run("cargo", "build", "--release", *native, "--target-dir", FOLDER / "native")
+    run(sys.executable, "-m", "venv", FOLDER / "venv")
+    pip = FOLDER / "venv/bin/pip"
+    run(pip, "install", "--quiet", "--requirement", ROOT / "bench/flask/requirements.txt")
+    # The host builds the components before it serves.
     port = free_port()
-    arguments = [program, "--no-build", "--quiet", "--from", app, "--listen", f"127.0.0.1:{port}"]
-    return [Command(port, SERVICES, arguments)]
+    with started(Side("build", [[HOST, "--listen", f"127.0.0.1:{port}"]], {"movies": port})):
+        pass
 
 
-def spin_up(program: str, app: Path) -> list[Command]:
-    port = free_port()
-    arguments = [program, "up", "--quiet", "--from", app, "--listen", f"127.0.0.1:{port}"]
-    return [Command(port, SERVICES, arguments)]
+def run(*command: str | Path) -> None:
+    print("+", *command, file=sys.stderr)
+    if subprocess.run(command, cwd=ROOT, check=False).returncode != 0:
+        raise SystemExit(f"Error: `{' '.join(map(str, command))}` failed")
 
 
-def wasmtime_serve(program: str, app: Path) -> list[Command]:
-    port = free_port()
-    # What the component needs, and the faster of its allocators.
-    flags = ["-Scli", "-Sp3", "-Wcomponent-model-async", "-Opooling-allocator"]
-    where = ["--addr", f"127.0.0.1:{port}", "--dir", f"{app}/data::/data"]
-    component = app / "target/wasm32-wasip2/release/movies.wasm"
-    return [Command(port, ("movies",), [program, "serve", *flags, *where, component])]
+@contextmanager
+def started(side: Side, cache: Path | None = None) -> Iterator[list[int]]:
+    """The processes of `side`, from when all of them listen to the end of the
+    context. Gives their ids. Compiled components are kept in `cache`."""
+    environment = os.environ | side.environment
+    if cache:
+        environment |= {"HOME": str(cache)}
+        environment |= {f"XDG_{kind}_HOME": str(cache) for kind in ("CACHE", "CONFIG")}
+    # Backtraces would slow down errors.
+    environment.pop("RUST_BACKTRACE", None)
+    log = FOLDER / f"{side.name}.log"
+    with ExitStack() as stack:
+        output = stack.enter_context(log.open("wb"))
+        processes = []
+        for arguments in side.processes:
+            # In a group of its own, so that Ctrl-C does not stop it before the benchmark.
+            process = subprocess.Popen(
+                arguments,
+                cwd=ROOT,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+            stack.callback(stop, process)
+            processes.append(process)
+        deadline = monotonic() + 3600
+        while not all(listens(port) for port in side.ports.values()):
+            if monotonic() > deadline or any(process.poll() is not None for process in processes):
+                raise SystemExit(f"Error: {side.name} does not listen; see {log}")
+            sleep(0.005)
+        # Another program may have taken the port.
+        if any(process.poll() is not None for process in processes):
+            raise SystemExit(f"Error: {side.name} ended; see {log}")
+        yield [process.pid for process in processes]
 
 
-def native(program: Path, app: Path) -> list[Command]:
-    ports = {service: free_port() for service in SERVICES}
-    siblings = [f"--{service}=127.0.0.1:{ports[service]}" for service in ("movies", "bookings")]
-
-    def command(service: str) -> Command:
-        where: list[str | Path] = [
-            "--listen",
-            f"127.0.0.1:{ports[service]}",
-            "--data",
-            app / "data/cinema",
-        ]
-        asks = siblings if service == "users" else []
-        return Command(ports[service], (service,), [program, service, *where, *asks])
-
-    return [command(service) for service in SERVICES]
+def stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(10)
+    # What is left of its group.
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
-def flask(gunicorn: Path, app: Path, environment: dict[str, str]) -> list[Command]:
-    ports = {service: free_port() for service in SERVICES}
-    urls = {service.upper(): f"http://127.0.0.1:{port}" for service, port in ports.items()}
-    environment = environment | urls | {"DATA": str(app / "data/cinema")}
-    # As bench/flask/app.py says, with a worker for every core.
-    workers = str(max(2, os.cpu_count() or 2))
-    options = ["--worker-class", "gthread", "--threads", "8", "--keep-alive", "30"]
+def listens(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
 
-    def command(service: str) -> Command:
-        where: list[str | Path] = [
-            "--chdir",
-            ROOT / "bench/flask",
-            "--bind",
-            f"127.0.0.1:{ports[service]}",
-        ]
-        arguments = [gunicorn, "--workers", workers, *options, *where, f"app:create('{service}')"]
-        return Command(ports[service], (service,), arguments, environment)
 
-    return [command(service) for service in SERVICES]
+def resident_mb(groups: list[int]) -> int:
+    """What the processes of these groups have resident, in MB."""
+    listed = subprocess.check_output(["ps", "-A", "-o", "pgid=", "-o", "rss="], text=True)
+    rows = (map(int, line.split()) for line in listed.splitlines())
+    return round(sum(kib for group, kib in rows if group in groups) * 1024 / 1e6)

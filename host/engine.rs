@@ -96,8 +96,8 @@ fn pool(instances: usize) -> PoolingAllocationConfig {
         .total_tables(2 * instances)
         .total_stacks(instances)
         .max_memory_size(4 << 30)
-        // What is kept of instances that ended, for the next ones: the pages that they
-        // wrote, or all of the first MiB if Linux is older than 6.7.
+        // An instance that ended leaves memory to the next one: the pages that it wrote,
+        // up to 1 MiB. Before Linux 6.7, it leaves the whole first MiB.
         .max_unused_warm_slots(16)
         .linear_memory_keep_resident(1 << 20)
         .pagemap_scan(Enabled::Auto)

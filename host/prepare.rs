@@ -20,8 +20,7 @@ pub fn build_components(manifest: &Path) -> Result<()> {
 }
 
 fn run_build_commands(manifest: &Manifest, environment: &Environment) -> Result<()> {
-    let count = manifest.components.values().filter(|component| component.build.is_some()).count();
-    eprintln!("Building {count} components, which takes about a minute the first time");
+    eprintln!("Building the components, which takes about a minute the first time");
     for (id, component) in &manifest.components {
         let Some(build) = &component.build else {
             continue;

@@ -21,8 +21,8 @@ pub struct DataFile<T> {
 }
 
 impl<T> DataFile<T> {
-    /// The file at `path`, which is that of `files` in `spin.toml`. `parse` makes a `T` of its
-    /// text: `serde_json::from_str`, or a function that checks more.
+    /// The file at `path`, the path in `files` of `spin.toml`. `parse` makes a `T` of
+    /// its text: `serde_json::from_str`, or a function that checks more.
     pub const fn new(path: &'static str, parse: fn(&'static str) -> serde_json::Result<T>) -> Self {
         Self { path, parse, content: OnceLock::new() }
     }
