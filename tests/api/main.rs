@@ -13,6 +13,7 @@ mod exactness;
 mod failures;
 mod home;
 mod movies;
+mod numbers;
 mod openapi;
 mod robustness;
 mod serving;

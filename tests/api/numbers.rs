@@ -1,0 +1,89 @@
+//! The figures in the README are those of the benchmark's last run.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use serde_json::Value;
+
+/// The cells of tables, by the table's first word, the row's and the column's.
+type Cells = BTreeMap<[String; 3], String>;
+
+#[test]
+fn the_figures_in_the_readme_are_those_that_the_benchmark_wrote() {
+    let read = |path| fs::read_to_string(support::folder(path)).expect("a file");
+    let readme = read("README.md");
+    let section = readme.split("\n## Numbers\n").nth(1).expect("a section");
+    let results = serde_json::from_str(&read("bench/results.json")).expect("results");
+    assert_eq!(cells(section), expected(&results));
+}
+
+/// Those that are not empty.
+fn cells(section: &str) -> Cells {
+    let mut cells = Cells::new();
+    let mut head = Vec::new();
+    for line in section.lines() {
+        let row: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+        if !line.starts_with('|') {
+            head.clear();
+        } else if head.is_empty() {
+            head = row;
+        } else if row[0] != "---" {
+            for (column, cell) in head.iter().zip(&row).skip(1).filter(|(_, cell)| !cell.is_empty())
+            {
+                cells.insert(
+                    [head[0], row[0].trim_matches('`'), column].map(str::to_owned),
+                    (*cell).to_owned(),
+                );
+            }
+        }
+    }
+    cells
+}
+
+fn expected(results: &Value) -> Cells {
+    let mut cells = Cells::new();
+    let mut add = |table: &str, row: &str, column: &str, cell: String| {
+        cells.insert([table, row, column].map(str::to_owned), cell);
+    };
+    let members = |value: &Value| value.as_object().expect("an object").clone();
+    let times = |run: &Value| format!("{}, {}", run["p50_ms"], run["p99_ms"]);
+    let rate = |run: &Value| run["per_second"].as_f64().expect("a number");
+    for (name, sides) in members(&results["load"]) {
+        let own = rate(&sides["this application"]);
+        for (side, run) in members(&sides) {
+            let ratio = match &side[..] {
+                "this application" => String::new(),
+                _ => format!(" ({:.2})", own / rate(&run)),
+            };
+            add("requests/s", &name, &side, format!("{}{ratio}", thousands(&run["per_second"])));
+            add("p50, p99 in ms", &name, &side, times(&run));
+        }
+    }
+    for (name, sides) in members(&results["fixed_rate"]) {
+        let table = "the same, at a fixed rate";
+        add(table, &name, "requests/s", thousands(&sides["this application"]["per_second"]));
+        for (side, run) in members(&sides) {
+            add(table, &name, &side, times(&run));
+        }
+    }
+    for (side, figures) in members(&results["processes"]) {
+        for (figure, label) in [
+            ("first_start_s", "first start, s"),
+            ("next_start_s", "next start, s"),
+            ("mb_at_rest", "at rest, MB"),
+            ("mb_after_fan_outs", "after a minute of fan-outs, MB"),
+        ] {
+            if let Some(value) = figures.get(figure) {
+                add("a server", label, &side, value.to_string());
+            }
+        }
+    }
+    cells
+}
+
+/// A whole number with a comma between thousands.
+fn thousands(number: &Value) -> String {
+    let digits = number.to_string();
+    let (head, tail) = digits.split_at(digits.len().saturating_sub(3));
+    if head.is_empty() { tail.to_owned() } else { format!("{head},{tail}") }
+}
