@@ -1,10 +1,10 @@
 //! Conventions that every service follows: methods, paths, headers and bodies.
 
 use http::{Method, StatusCode};
+use support::request;
 
 use crate::openapi::paths;
 use crate::{expect_problem, get, get_problem, send};
-use support::request;
 
 #[test]
 fn another_method_on_a_known_path_is_405() {

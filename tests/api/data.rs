@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use host::App;
 use serde_json::json;
+use support::{Lines, edit};
 
 use crate::architecture::{component_of, files, manifest};
 use crate::openapi::operations;
 use crate::{application, data, expect_problem, get_from};
-use support::{Lines, edit};
 
 /// Every data file, with the id of the component that sees it.
 fn data_files() -> Vec<(String, PathBuf)> {

@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use host::App;
+use support::{Lines, edit};
 
 use crate::failures::{LATE, SHORT, answer, calls, lines_of, now};
 use crate::{application, expect_problem, get_from, loader};
-use support::{Lines, edit};
 
 #[test]
 fn a_slow_sibling_is_waited_for_until_the_deadline() {

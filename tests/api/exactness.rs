@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use http::header::{ACCEPT, HeaderName, IF_MATCH, IF_NONE_MATCH, ORIGIN};
 use http::{HeaderValue, Method, Request, StatusCode};
+use support::{Reply, request};
 
 use crate::openapi::paths;
 use crate::{expect_problem, get, send};
-use support::{Reply, request};
 
 const HTML: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
 

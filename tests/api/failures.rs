@@ -15,11 +15,11 @@ use host::{App, Body, full};
 use http::{HeaderName, HeaderValue, Method, Response};
 use http_body_util::BodyExt;
 use hyper::body::Frame;
+use support::{Lines, Reply, edit, request};
 
 use crate::architecture::{component_of, manifest};
 use crate::openapi::{examples, operations};
 use crate::{application, expect_problem, get_from, loader, send_to};
-use support::{Lines, Reply, edit, request};
 
 /// The longest body of a sibling that is read, in bytes.
 const MAX_BODY: usize = 8 * 1024 * 1024;

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use http::Method;
+use support::request;
 
 use crate::openapi::{operations, routes};
 use crate::{get, get_json, get_problem, send};
-use support::request;
 
 #[test]
 fn the_index_lists_every_route() {

@@ -7,9 +7,9 @@ use std::sync::LazyLock;
 
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::{Map, Value, json};
+use support::{Reply, folder, request};
 
 use crate::{Sent, get, get_json, send};
-use support::{Reply, folder, request};
 
 static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
     let text = fs::read_to_string(folder("components/home/openapi.json")).expect("a document");

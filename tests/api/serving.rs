@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use host::manifest::{Manifest, Route};
 use http::{Method, StatusCode};
+use support::{request, send_to};
 use tempfile::TempDir;
 
 use crate::{application, get};
-use support::{request, send_to};
 
 /// The command, running; ended when the test ends.
 struct Running {

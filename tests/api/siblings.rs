@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex};
 use host::{App, full};
 use http::{Method, Response};
 use serde_json::json;
+use support::{edit, request};
 
 use crate::architecture::{component_of, manifest};
 use crate::openapi::operations;
 use crate::{application, expect_problem, get_from, loader, send_to};
-use support::{edit, request};
 
 /// An application of `movies` movies, of which the user `dwight_schrute` has
 /// booked `bookings`; and what its siblings have been asked.

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use host::App;
 use http::Method;
+use support::{Reply, request, send};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{expect_call, loader, meeting, path};
-use support::{Reply, request, send};
 
 fn count(app: &App) -> usize {
     send(app, request(Method::GET, &path("count", ""))).body.parse().expect("a number")

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use host::{App, Limits};
 use http::{Method, StatusCode};
+use support::{Lines, Reply, request, send, send_to, serve};
 
 use crate::{loader, path};
-use support::{Lines, Reply, request, send, send_to, serve};
 
 /// An application with small limits, and what it logs.
 fn limited(cpu: Duration) -> (App, Lines) {

@@ -5,9 +5,9 @@ use std::fs;
 use host::Loader;
 use host::manifest::Manifest;
 use proptest::prelude::*;
+use support::folder;
 
 use crate::guest;
-use support::folder;
 
 /// The error of the application's manifest once `from` was changed to `to`.
 fn error(from: &str, to: &str) -> String {

@@ -2,9 +2,9 @@
 
 use http::{HeaderValue, Method, StatusCode};
 use serde_json::Value;
+use support::request;
 
 use crate::{seen, send};
-use support::request;
 
 fn show(path: &str) -> Value {
     let reply = send(request(Method::GET, path));

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use host::Limits;
 use http::{Method, Request, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use support::{RUNTIME, Reply, Served, request, send, send_to, serve};
 use tokio::runtime::Builder;
 use tokio::time::timeout;
 
 use crate::{expect_call, loader, meeting, path};
-use support::{RUNTIME, Reply, Served, request, send, send_to, serve};
 
 /// Longer than anything here takes, on a busy machine too.
 const LONG: Duration = Duration::from_secs(60);
