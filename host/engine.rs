@@ -13,6 +13,7 @@ use wasmtime_wasi_http::WasiHttpView;
 use wasmtime_wasi_http::handler::ProxyPre;
 use wasmtime_wasi_http::p3::bindings::ServicePre;
 
+use crate::sqlite::{self, Databases};
 use crate::variables::{self, Values};
 
 /// How often a running guest pauses, so that others can run.
@@ -31,13 +32,18 @@ impl<T: WasiView + WasiHttpView> Compiler<T> {
     ///
     /// # Errors
     /// If wasmtime does not work on this machine.
-    pub fn new(instances: usize, variables: fn(&T) -> &Values) -> Result<Self> {
+    pub fn new(
+        instances: usize,
+        variables: fn(&T) -> &Values,
+        databases: fn(&mut T) -> &mut Databases,
+    ) -> Result<Self> {
         let engine = engine(instances)?;
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         wasmtime_wasi::p3::add_to_linker(&mut linker)?;
         wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
         variables::add_to_linker(&mut linker, variables)?;
+        sqlite::add_to_linker(&mut linker, databases)?;
         let clock = engine.weak();
         std::thread::Builder::new().name("epochs".into()).spawn(move || {
             while let Some(engine) = clock.upgrade() {

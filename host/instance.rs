@@ -1,6 +1,7 @@
 //! Instances of components: what each one contains, how long it lives, and what
 //! it may use.
 
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
@@ -23,6 +24,7 @@ use crate::engine::TICK;
 use crate::limits::Limits;
 use crate::log::{Log, Stdio};
 use crate::outbound::{Application, Outbound};
+use crate::sqlite::Databases;
 use crate::variables::Values;
 
 /// How many requests an instance answers before it is dropped. This and the
@@ -55,6 +57,10 @@ pub struct InstanceBuilder {
     pub environment: Vec<(String, String)>,
     /// Its variables.
     pub variables: Values,
+    /// Whether it may use the database.
+    pub has_database: bool,
+    /// Where the database is kept; in memory if nowhere.
+    pub state_dir: Option<Arc<Path>>,
     /// Whom it may call.
     pub allowed: Arc<[AllowedHost]>,
     /// Where its output goes.
@@ -67,6 +73,8 @@ pub struct InstanceBuilder {
 pub struct State {
     /// The component's variables.
     pub variables: Values,
+    /// The component's databases.
+    pub databases: Databases,
     wasi: WasiCtx,
     http: WasiHttpCtx,
     table: ResourceTable,
@@ -106,6 +114,7 @@ impl InstanceBuilder {
         }
         let state = State {
             variables: self.variables.clone(),
+            databases: Databases::new(self.has_database, self.state_dir.clone()),
             wasi: wasi.build(),
             http: WasiHttpCtx::new(),
             table: ResourceTable::new(),

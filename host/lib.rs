@@ -25,7 +25,7 @@
 //! | [`App`] | from a request to a component, on its route or as a chained request |
 //! | `instance` | the instances of a component |
 //! | `engine` | compiling components, and what they import |
-//! | `variables`, [`files`], `outbound` | what a component may ask for, see and call |
+//! | `variables`, [`files`], `sqlite`, `outbound` | what a component may ask for, see, keep and call |
 //! | [`manifest`] | `spin.toml` |
 //! | `headers`, `router` | what a component is told, and which one gets a request |
 //! | `shard` | a thread for each core |
@@ -48,6 +48,7 @@ pub mod prepare;
 mod router;
 pub mod server;
 mod shard;
+mod sqlite;
 mod toolchain;
 mod variables;
 

@@ -2,7 +2,7 @@
 //! components.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf, absolute};
 use std::sync::{Arc, OnceLock, Weak};
 
 use anyhow::{Context, Result, ensure};
@@ -31,6 +31,7 @@ pub struct Loader {
     limits: Limits,
     stand_ins: BTreeMap<String, StandIn>,
     variables: BTreeMap<String, String>,
+    state_dir: Option<PathBuf>,
 }
 
 impl Loader {
@@ -42,6 +43,7 @@ impl Loader {
             limits: Limits::default(),
             stand_ins: BTreeMap::new(),
             variables: BTreeMap::new(),
+            state_dir: None,
         }
     }
 
@@ -60,6 +62,14 @@ impl Loader {
     /// Sets the application's variable `name`.
     pub fn variable(mut self, name: &str, value: &str) -> Self {
         self.variables.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Keeps the database in the folder `path`, which is made when it is first needed,
+    /// and not in `.spin` beside the manifest. With an empty path, each connection of a
+    /// component has a database of its own in memory.
+    pub fn state_dir(mut self, path: impl Into<PathBuf>) -> Self {
+        self.state_dir = Some(path.into());
         self
     }
 
@@ -91,7 +101,16 @@ impl Loader {
             );
         }
         let values = variables::of_application(&manifest, &self.variables)?;
-        let compiler = Compiler::new(self.limits.instances, |state: &State| &state.variables)?;
+        let state_dir = match &self.state_dir {
+            Some(path) if path.as_os_str().is_empty() => None,
+            Some(path) => Some(absolute(path)?.into()),
+            None => Some(manifest.dir.join(".spin").into()),
+        };
+        let compiler = Compiler::new(
+            self.limits.instances,
+            |state: &State| &state.variables,
+            |state| &mut state.databases,
+        )?;
         // Nobody can call a component that no trigger names.
         let ids: BTreeSet<_> = manifest.triggers.iter().map(|trigger| &trigger.component).collect();
         let mut compiled = BTreeMap::new();
@@ -104,7 +123,8 @@ impl Loader {
         let router = Router::new(public_routes(&manifest))?;
         Ok(App(Arc::new_cyclic(|application| {
             for (id, compiled) in compiled {
-                let builder = self.builder(&manifest, &id, compiled, &compiler, application);
+                let builder =
+                    self.builder(&manifest, &id, compiled, &compiler, &state_dir, application);
                 components.insert(id, wasm(builder));
             }
             Inner {
@@ -126,6 +146,7 @@ impl Loader {
         id: &str,
         compiled: Compiled,
         compiler: &Compiler<State>,
+        state_dir: &Option<Arc<Path>>,
         application: &Weak<Inner>,
     ) -> InstanceBuilder {
         let component = &manifest.components[id];
@@ -137,6 +158,8 @@ impl Loader {
             files: compiled.files,
             environment: component.environment.clone().into_iter().collect(),
             variables: compiled.variables,
+            has_database: !component.sqlite_databases.is_empty(),
+            state_dir: state_dir.clone(),
             allowed: component.allowed_outbound_hosts.clone().into(),
             log: self.log.clone(),
             limits: self.limits,

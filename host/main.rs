@@ -37,6 +37,11 @@ struct Options {
     #[arg(long = "variable", value_name = "NAME=VALUE", value_parser = name_and_value)]
     variables: Vec<(String, String)>,
 
+    /// Where the database is kept, instead of `.spin` beside the manifest; with an empty
+    /// path, nowhere
+    #[arg(long, value_name = "PATH")]
+    state_dir: Option<PathBuf>,
+
     /// Do not show what the components write
     #[arg(short, long)]
     quiet: bool,
@@ -70,6 +75,9 @@ async fn run(options: Options) -> Result<()> {
     let mut loader = Loader::new(&options.from).log(log);
     for (name, value) in &options.variables {
         loader = loader.variable(name, value);
+    }
+    if let Some(path) = options.state_dir {
+        loader = loader.state_dir(path);
     }
     eprintln!("Loading the components");
     let app = loader.load()?;

@@ -16,6 +16,9 @@ use toml::Spanned;
 use crate::allowed_hosts::AllowedHost;
 use crate::router;
 
+/// The label of the only database that this host has.
+pub const DATABASE: &str = "default";
+
 /// A manifest that was read and checked.
 #[derive(Debug)]
 pub struct Manifest {
@@ -110,6 +113,9 @@ pub struct Component {
     /// Its variables: templates of the application's.
     #[serde(default)]
     pub variables: BTreeMap<String, String>,
+    /// The databases that it may use.
+    #[serde(default)]
+    pub sqlite_databases: Vec<Spanned<String>>,
     /// How its binary is made.
     pub build: Option<Build>,
 }
@@ -256,6 +262,15 @@ impl Source {
             let message =
                 format!("the variable `{}` must be `required` or have a `default`", name.get_ref());
             return Err(self.error(name.span(), message));
+        }
+        let databases = toml.component.values().flat_map(|component| &component.sqlite_databases);
+        if let Some(label) = databases.into_iter().find(|label| *label.get_ref() != DATABASE) {
+            let message = format!(
+                "the database `{}` needs a runtime configuration, which this host does not read; it has `{}`",
+                label.get_ref(),
+                DATABASE
+            );
+            return Err(self.error(label.span(), message));
         }
         let variables = toml.variables.into_iter();
         let variables = variables.map(|(name, variable)| (name.into_inner(), variable)).collect();

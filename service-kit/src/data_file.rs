@@ -38,6 +38,18 @@ impl<T> DataFile<T> {
         content.as_ref().map_err(|error| Problem::Internal(error.clone()))
     }
 
+    /// The content of the file as compact JSON.
+    ///
+    /// # Errors
+    /// Those of [`DataFile::read`].
+    pub fn json(&'static self) -> Result<String, Problem>
+    where
+        T: Serialize,
+    {
+        let content = self.read()?;
+        serde_json::to_string(content).map_err(|error| Problem::Internal(error.to_string()))
+    }
+
     fn load(&self) -> Result<T, String> {
         let text = fs::read_to_string(self.path)
             .map_err(|error| format!("can't read the data file {}: {error}", self.path))?;

@@ -13,7 +13,7 @@
 //!     match request.segments()[..] {
 //!         ["movies"] => get(async move { Response::json(MOVIES.read()?) }),
 //!         ["movies", id] => get(async move { show_movie(MOVIES.read()?, id) }),
-//!         _ => Route::Unknown,
+//!         _ => Route::UNKNOWN,
 //!     }
 //! }
 //! ```
@@ -61,6 +61,7 @@
 //! | [`route`] | the handlers of a path |
 //! | [`service`](mod@service) | from a request to the complete response |
 
+pub mod conditions;
 pub mod data_file;
 mod json;
 pub mod problem;
@@ -69,15 +70,20 @@ pub mod response;
 pub mod route;
 pub mod service;
 pub mod sibling;
+pub mod table;
 mod unique_keys;
+pub mod variable;
 pub mod wasi;
 
+pub use conditions::Conditions;
 pub use data_file::{DataFile, Fields, Record, Records};
 pub use problem::Problem;
 pub use request::Request;
 pub use response::Response;
 pub use route::{Route, get};
 pub use sibling::Sibling;
+pub use table::{Row, Table, Value};
+pub use variable::Variable;
 
 #[doc(hidden)]
 pub use spin_sdk;

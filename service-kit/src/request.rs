@@ -5,10 +5,14 @@ use std::cell::{Cell, OnceCell};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::ops::RangeInclusive;
 
+use futures::StreamExt;
 use futures::future::{LocalBoxFuture, Shared};
+use futures::stream::{self, LocalBoxStream};
 use http::Method;
 use percent_encoding::percent_decode_str;
+use serde_json::Value;
 
+use crate::conditions::Conditions;
 use crate::problem::Problem;
 
 /// The name of the header with the request's id.
@@ -17,13 +21,19 @@ pub const REQUEST_ID: &str = "x-request-id";
 /// The longest path segment, in characters once decoded.
 const MAX_SEGMENT: usize = 256;
 
+/// The longest body, in bytes.
+const MAX_BODY: usize = 64 * 1024;
+
 /// The longest request id that is accepted from a client, in bytes.
 const MAX_REQUEST_ID: usize = 128;
 
 /// Gives all values of the header with that name, which must be in lower case.
 type Headers = Box<dyn Fn(&str) -> Vec<Vec<u8>>>;
 
-/// A request: its method, path, query and headers.
+/// The parts of a body as they arrive, and perhaps why it broke off.
+pub type Body = LocalBoxStream<'static, Result<Vec<u8>, String>>;
+
+/// A request: its method, path, query, headers and body.
 ///
 /// Headers are read when somebody asks for one, because each read is a call of
 /// the host.
@@ -36,6 +46,7 @@ pub struct Request {
     target: String,
     segments: Vec<String>,
     headers: Headers,
+    body: Cell<Body>,
     accept_was_read: Cell<bool>,
     /// When all siblings must have answered; `sibling` sets it when it sends the
     /// first request.
@@ -44,19 +55,7 @@ pub struct Request {
 
 /// Ends at the deadline, with the time-out in milliseconds. Ends at once with an
 /// error if the time-out is malformed.
-pub(crate) type Deadline = Shared<LocalBoxFuture<'static, Result<u64, String>>>;
-
-/// What `If-Match` and `If-None-Match` mean for a resource (RFC 9110, section
-/// 13.2.2).
-#[derive(Debug, PartialEq)]
-pub enum Precondition {
-    /// Answer as if there were none.
-    Met,
-    /// 304: the client has the current version.
-    NotModified,
-    /// 412: the client wants another version than the current one.
-    Failed,
-}
+pub(crate) type Deadline = Shared<LocalBoxFuture<'static, Result<u64, Problem>>>;
 
 impl Request {
     /// A request for `target`, the path with the query. It has no segments before
@@ -65,6 +64,7 @@ impl Request {
         method: Method,
         target: &str,
         headers: impl Fn(&str) -> Vec<Vec<u8>> + 'static,
+        body: Body,
     ) -> Self {
         let id = headers(REQUEST_ID).into_iter().next();
         let id = id.and_then(|id| String::from_utf8(id).ok()).filter(|id| is_request_id(id));
@@ -74,6 +74,7 @@ impl Request {
             target: target.to_owned(),
             segments: Vec::new(),
             headers: Box::new(headers),
+            body: Cell::new(body),
             accept_was_read: Cell::new(false),
             deadline: OnceCell::new(),
         }
@@ -187,19 +188,67 @@ impl Request {
         self.accept_was_read.get()
     }
 
-    /// Evaluates the preconditions of this request for a resource whose current
-    /// version has the strong validator `etag`.
-    pub fn precondition(&self, etag: &str) -> Precondition {
-        let if_match = self.list_members("if-match");
-        let if_none_match = self.list_members("if-none-match");
-        let weakly_equal = |tag: &String| tag.strip_prefix("W/").unwrap_or(tag) == etag;
-        if !if_match.is_empty() && if_match != ["*"] && !if_match.iter().any(|tag| tag == etag) {
-            Precondition::Failed
-        } else if if_none_match == ["*"] || if_none_match.iter().any(weakly_equal) {
-            Precondition::NotModified
-        } else {
-            Precondition::Met
+    /// What `If-Match` and `If-None-Match` demand.
+    pub fn conditions(&self) -> Conditions {
+        Conditions::new(self.list_members("if-match"), self.list_members("if-none-match"))
+    }
+
+    /// The token of `Authorization: Bearer <token>` (RFC 6750, section 2.1).
+    pub fn bearer_token(&self) -> Option<Vec<u8>> {
+        let values = (self.headers)("authorization");
+        let [value] = &values[..] else { return None };
+        let (scheme, token) = value.split_at_checked(b"Bearer ".len())?;
+        scheme.eq_ignore_ascii_case(b"Bearer ").then(|| token.trim_ascii().to_vec())
+    }
+
+    /// The body as JSON.
+    ///
+    /// # Errors
+    /// - [`Problem::UnsupportedMediaType`] if its type is not `application/json`.
+    /// - [`Problem::ContentTooLarge`] if it is longer than 64 KiB.
+    /// - [`Problem::BadRequest`] with line and column if it is malformed.
+    pub async fn json(&self) -> Result<Value, Problem> {
+        let types = (self.headers)("content-type");
+        let is_json = |content_type: &Vec<u8>| {
+            let media_type = content_type.split(|byte| *byte == b';').next().unwrap_or_default();
+            media_type.trim_ascii().eq_ignore_ascii_case(b"application/json")
+        };
+        if types.len() != 1 || !types.iter().all(is_json) {
+            return Err(Problem::UnsupportedMediaType);
         }
+        let body = self.read_body().await?;
+        serde_json::from_slice(&body)
+            .map_err(|error| Problem::BadRequest(format!("The body is not JSON: {error}.")))
+    }
+
+    async fn read_body(&self) -> Result<Vec<u8>, Problem> {
+        let too_large = Problem::ContentTooLarge(MAX_BODY);
+        let length = (self.headers)("content-length").pop();
+        let length = length.and_then(|length| String::from_utf8(length).ok()?.parse().ok());
+        if length.is_some_and(|length: u64| length > MAX_BODY as u64) {
+            return Err(too_large);
+        }
+        let mut body = Vec::new();
+        let mut parts = self.body.replace(stream::empty().boxed_local());
+        let read = loop {
+            match parts.next().await {
+                Some(Ok(part)) => body.extend(part),
+                Some(Err(cause)) => {
+                    break Err(Problem::BadRequest(format!("The body broke off: {cause}.")));
+                }
+                None => break Ok(body),
+            }
+            if body.len() > MAX_BODY {
+                break Err(too_large);
+            }
+        };
+        self.body.set(parts);
+        read
+    }
+
+    /// What nobody has read of the body.
+    pub(crate) fn into_body(self) -> Body {
+        self.body.into_inner()
     }
 
     /// The members of the header `name`, a comma-separated list (RFC 9110,
@@ -254,7 +303,7 @@ mod tests {
     fn with_header(target: &str, name: &'static str, value: &str) -> Result<Request, Problem> {
         let value = value.as_bytes().to_vec();
         let header = move |asked: &str| Vec::from_iter((asked == name).then(|| value.clone()));
-        let mut request = Request::new(Method::GET, target, header);
+        let mut request = Request::new(Method::GET, target, header, stream::empty().boxed_local());
         request.decode_path().map(|()| request)
     }
 
@@ -322,50 +371,6 @@ mod tests {
             let request = with_header("/", "accept", accept).unwrap();
             assert_eq!(request.prefers_html(), expected, "{accept}");
         }
-    }
-
-    #[test]
-    fn if_none_match_accepts_weak_listed_and_star() {
-        for (tags, expected) in [
-            ("\"a\"", Precondition::NotModified),
-            ("W/\"a\"", Precondition::NotModified),
-            ("\"b\", \"a\"", Precondition::NotModified),
-            ("*", Precondition::NotModified),
-            ("\"x,*,y\"", Precondition::Met),
-            ("\"b\"", Precondition::Met),
-            ("a", Precondition::Met),
-            ("", Precondition::Met),
-        ] {
-            let request = with_header("/", "if-none-match", tags).unwrap();
-            assert_eq!(request.precondition("\"a\""), expected, "{tags}");
-        }
-    }
-
-    #[test]
-    fn if_match_accepts_strong_listed_and_star() {
-        for (tags, expected) in [
-            ("\"a\"", Precondition::Met),
-            ("\"b\", \"a\"", Precondition::Met),
-            ("*", Precondition::Met),
-            ("W/\"a\"", Precondition::Failed),
-            ("\"b\"", Precondition::Failed),
-            ("", Precondition::Failed),
-        ] {
-            let request = with_header("/", "if-match", tags).unwrap();
-            assert_eq!(request.precondition("\"a\""), expected, "{tags}");
-        }
-    }
-
-    #[test]
-    fn if_match_is_evaluated_before_if_none_match() {
-        let mut request = Request::new(Method::GET, "/", |name| match name {
-            "if-match" => vec![b"\"b\"".to_vec()],
-            "if-none-match" => vec![b"*".to_vec()],
-            _ => Vec::new(),
-        });
-        request.decode_path().unwrap();
-        assert_eq!(request.precondition("\"a\""), Precondition::Failed);
-        assert_eq!(request.precondition("\"b\""), Precondition::NotModified);
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! Successful responses.
 
 use std::borrow::Cow;
+use std::hash::Hasher;
 
 use http::StatusCode;
 use serde::Serialize;
+use siphasher::sip::SipHasher13;
 
 use crate::json::pretty;
 use crate::problem::Problem;
@@ -14,6 +16,7 @@ use crate::problem::Problem;
 pub struct Response {
     pub(crate) status: StatusCode,
     pub(crate) headers: Vec<(&'static str, Cow<'static, str>)>,
+    pub(crate) etag: Option<String>,
     pub(crate) body: Vec<u8>,
 }
 
@@ -25,22 +28,50 @@ impl Response {
     /// [`Problem::Internal`] if a part of `value` has no form in JSON.
     pub fn json(value: &impl Serialize) -> Result<Self, Problem> {
         let body = pretty(value).map_err(|error| Problem::Internal(error.to_string()))?;
-        Ok(Self::new(StatusCode::OK).content("application/json", body))
+        Ok(Self::ok("application/json", body))
     }
 
     /// 200 with plain text.
     pub fn text(text: impl Into<String>) -> Self {
-        Self::new(StatusCode::OK).content("text/plain; charset=utf-8", text.into().into_bytes())
+        Self::ok("text/plain; charset=utf-8", text.into().into_bytes())
     }
 
     /// 200 with an HTML page.
     pub fn html(page: impl Into<String>) -> Self {
-        Self::new(StatusCode::OK).content("text/html; charset=utf-8", page.into().into_bytes())
+        Self::ok("text/html; charset=utf-8", page.into().into_bytes())
+    }
+
+    /// 204: done, and there is nothing to show.
+    pub fn no_content() -> Self {
+        Self::new(StatusCode::NO_CONTENT)
+    }
+
+    /// The answer to a PUT of the resource at `uri`, whose new state this response
+    /// shows: 201 if it is new.
+    ///
+    /// RFC 9110, section 9.3.4, allows an `etag` in the response to a PUT only if the
+    /// body was stored as it came, because the tag is about what the client sent. Here
+    /// it is about what the response shows: `content-location` says that this is what
+    /// a GET would get (section 8.7).
+    pub fn put(mut self, uri: String, is_new: bool) -> Self {
+        self.status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
+        self.header("content-location", uri)
+    }
+
+    /// The strong validator of this response (RFC 9110, section 8.8.3).
+    pub fn etag(&self) -> &str {
+        self.etag.as_deref().unwrap_or_default()
+    }
+
+    /// Replaces the validator by one that was stored with the resource.
+    pub fn with_etag(mut self, etag: &str) -> Self {
+        self.etag = Some(etag.to_owned());
+        self
     }
 
     /// A response without a body.
     pub(crate) fn new(status: StatusCode) -> Self {
-        Self { status, headers: Vec::with_capacity(10), body: Vec::new() }
+        Self { status, headers: Vec::with_capacity(10), etag: None, body: Vec::new() }
     }
 
     /// Adds a header. The name must be in lower case.
@@ -64,4 +95,18 @@ impl Response {
             .header("content-length", body.len().to_string());
         Self { body, ..response }
     }
+
+    fn ok(content_type: &'static str, body: Vec<u8>) -> Self {
+        let etag = Some(etag(content_type, &body));
+        Self { etag, ..Self::new(StatusCode::OK).content(content_type, body) }
+    }
+}
+
+/// Different content gets a different tag. The keys of the hash are fixed, so that
+/// all instances agree.
+fn etag(content_type: &str, body: &[u8]) -> String {
+    let mut hasher = SipHasher13::new();
+    hasher.write(content_type.as_bytes());
+    hasher.write(body);
+    format!("\"{:016x}\"", hasher.finish())
 }

@@ -1,18 +1,23 @@
 //! A service: from a request to its route, and from the handler's result to the
 //! complete response.
 
-use std::hash::Hasher;
-
 use http::{Method, StatusCode};
-use siphasher::sip::SipHasher13;
+use subtle::ConstantTimeEq;
 
 use crate::problem::Problem;
-use crate::request::{Precondition, REQUEST_ID, Request};
+use crate::request::{REQUEST_ID, Request};
 use crate::response::Response;
 use crate::route::Route;
+use crate::variable::Variable;
 
-/// The methods of every route: this application only reads.
-const METHODS: &str = "GET, HEAD, OPTIONS";
+/// The methods of a route that only reads.
+const READS: &str = "GET, HEAD, OPTIONS";
+
+/// The methods of a route that writes, too.
+const WRITES: &str = "DELETE, GET, HEAD, OPTIONS, PUT";
+
+/// The token that a write needs. If it is empty, writes need none.
+static WRITE_TOKEN: Variable<String> = Variable::new("write_token", None, "a text");
 
 /// Makes the crate a component that answers HTTP requests by the function
 /// `$route`, which is a `fn(&Request) -> Route<'_>`. It adds a module `component` to
@@ -20,7 +25,7 @@ const METHODS: &str = "GET, HEAD, OPTIONS";
 #[macro_export]
 macro_rules! service {
     ($route:ident) => {
-        $crate::export_http_handler!(async |request| {
+        $crate::export_http_handler!(async |request: &mut $crate::Request| {
             $crate::service::respond(request, super::$route).await
         });
     };
@@ -31,17 +36,17 @@ macro_rules! service {
 ///
 /// A HEAD request gets the body of GET. The server, Spin or the local host,
 /// leaves it out and keeps its `content-length`.
-pub async fn respond(mut request: Request, route: fn(&Request) -> Route<'_>) -> Response {
-    let response = if is_preflight(&request) {
+pub async fn respond(request: &mut Request, route: fn(&Request) -> Route<'_>) -> Response {
+    let response = if is_preflight(request) {
         preflight()
     } else {
-        match handle(&mut request, route).await {
+        match handle(request, route).await {
             Ok(response) => response,
-            Err(problem) => failure(&request, &problem),
+            Err(problem) => failure(request, &problem),
         }
     };
     response
-        .header(REQUEST_ID, request.id)
+        .header(REQUEST_ID, request.id.clone())
         .header("x-content-type-options", "nosniff")
         .header("access-control-allow-origin", "*")
         .header("access-control-expose-headers", "etag, retry-after, x-request-id")
@@ -55,18 +60,43 @@ async fn handle(
     // A variable in a service's `match` would accept the empty segment of
     // `/users//bookings`. No resource has an empty name.
     let has_empty_segment = request.segments().contains(&"");
-    let route = if has_empty_segment { Route::Unknown } else { route(request) };
-    match (route, &request.method) {
-        (Route::Get(handler), &Method::GET | &Method::HEAD) => success(request, handler.await?),
-        (Route::Get(_), &Method::OPTIONS) => Ok(Response::new(StatusCode::OK)
-            .header("allow", METHODS)
+    let route = if has_empty_segment { Route::UNKNOWN } else { route(request) };
+    let Some(get) = route.get else {
+        return Err(Problem::NotFound(
+            "No service answers at this path. GET / lists every route.".into(),
+        ));
+    };
+    if let Method::GET | Method::HEAD = request.method {
+        return read(request, get.await?);
+    }
+    let table_exists = match &route.writes {
+        Some(writes) => writes.table.exists().await,
+        None => Ok(false),
+    };
+    // A database that can't be used at the moment forbids no method.
+    let allow = if let Ok(false) = table_exists { READS } else { WRITES };
+    match (&request.method, route.writes) {
+        (&Method::OPTIONS, _) => Ok(Response::new(StatusCode::OK)
+            .header("allow", allow)
             .header("content-length", "0")
             .header("cache-control", "no-store")),
-        (Route::Get(_), _) => Err(Problem::MethodNotAllowed(METHODS)),
-        (Route::Unknown, _) => Err(Problem::NotFound(
-            "No service answers at this path. GET / lists every route.".into(),
-        )),
+        (method @ (&Method::PUT | &Method::DELETE), Some(writes)) if allow == WRITES => {
+            authorize(request).await?;
+            table_exists?;
+            let handler = if method == Method::PUT { writes.put } else { writes.delete };
+            handler.await.map(validated)
+        }
+        _ => Err(Problem::MethodNotAllowed(allow)),
     }
+}
+
+/// Checks that `request` has the token that writes need. The comparison takes the
+/// same time wherever the tokens differ.
+async fn authorize(request: &Request) -> Result<(), Problem> {
+    let token = WRITE_TOKEN.get().await?.as_bytes();
+    let given = request.bearer_token().unwrap_or_default();
+    let is_authorized = token.is_empty() || bool::from(given.ct_eq(token));
+    if is_authorized { Ok(()) } else { Err(Problem::Unauthorized) }
 }
 
 /// Whether a browser asks for permission to send another request (the Fetch
@@ -76,29 +106,42 @@ fn is_preflight(request: &Request) -> bool {
 }
 
 /// Allows to read at any path, even an unknown one, so that the page can read the
-/// problem document.
+/// problem document. No page of another origin may write.
 fn preflight() -> Response {
     Response::new(StatusCode::OK)
         .header("access-control-allow-methods", "GET, HEAD")
         .header("access-control-allow-headers", "*")
         .header("access-control-max-age", "86400")
-        .header("allow", METHODS)
         .header("content-length", "0")
 }
 
-/// Adds the validator to a response, and applies the request's preconditions.
-fn success(request: &Request, response: Response) -> Result<Response, Problem> {
-    let etag = etag(&response);
-    let response = match request.precondition(&etag) {
-        Precondition::Met => response,
+/// Applies the conditions of the request to the response of a handler of GET.
+fn read(request: &Request, response: Response) -> Result<Response, Problem> {
+    let conditions = request.conditions();
+    let etag = response.etag().to_owned();
+    if !conditions.allow_match(Some(&etag)) {
+        return Err(Problem::PreconditionFailed);
+    }
+    let response = if conditions.allow_none_match(Some(&etag)) {
+        response
+    } else {
         // Without a length: it would have to be that of the content (RFC 9110,
         // section 8.6).
-        Precondition::NotModified => Response::new(StatusCode::NOT_MODIFIED),
-        Precondition::Failed => return Err(Problem::PreconditionFailed),
+        Response::new(StatusCode::NOT_MODIFIED).with_etag(&etag)
     };
-    // Cacheable, but must be revalidated: the data change with a restart.
-    let response = response.header("etag", etag).header("cache-control", "no-cache");
+    let response = validated(response);
     Ok(if request.accept_was_read() { response.header("vary", "accept") } else { response })
+}
+
+/// Adds the validator to a successful response.
+fn validated(response: Response) -> Response {
+    let etag = response.etag.clone();
+    // Cacheable, but must be revalidated: the data change.
+    let response = response.header("cache-control", "no-cache");
+    match etag {
+        Some(etag) => response.header("etag", etag),
+        None => response,
+    }
 }
 
 /// Logs the cause of `problem`, and makes the response that the client gets.
@@ -115,15 +158,4 @@ fn failure(request: &Request, problem: &Problem) -> Response {
         Some((name, value)) => response.header(name, value),
         None => response,
     }
-}
-
-/// A strong validator (RFC 9110, section 8.8.3): different content gets a
-/// different tag. The keys of the hash are fixed, so that all instances agree.
-fn etag(response: &Response) -> String {
-    let mut hasher = SipHasher13::new();
-    for (_, value) in &response.headers {
-        hasher.write(value.as_bytes());
-    }
-    hasher.write(&response.body);
-    format!("\"{:016x}\"", hasher.finish())
 }

@@ -8,7 +8,6 @@
 //! with the first of them. At the deadline the handler gets a
 //! [`Problem::GatewayTimeout`]; the sibling still finishes.
 
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -18,13 +17,12 @@ use serde::de::DeserializeOwned;
 
 use crate::problem::Problem;
 use crate::request::{REQUEST_ID, Request};
+use crate::variable::Variable;
 use crate::wasi;
 
-/// The variable with the time until the deadline, in milliseconds.
-const TIMEOUT_VARIABLE: &str = "sibling_deadline_ms";
-
-/// The time until the deadline without that variable, in milliseconds.
-const DEFAULT_TIMEOUT: u64 = 2000;
+/// The time until the deadline, in milliseconds.
+static TIMEOUT: Variable<u64> =
+    Variable::new("sibling_deadline_ms", Some("2000"), "a number of milliseconds");
 
 /// The largest body of a sibling's response, in bytes.
 const MAX_BODY: usize = 8 * 1024 * 1024;
@@ -32,18 +30,15 @@ const MAX_BODY: usize = 8 * 1024 * 1024;
 /// What a path segment may contain unencoded (RFC 3986, section 2.3).
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Another service of the application. A `static` keeps it, and with it the
-/// time-out, for as long as the instance lives.
+/// Another service of the application.
 pub struct Sibling {
     id: &'static str,
-    /// In milliseconds, once it has been read.
-    timeout: OnceLock<u64>,
 }
 
 impl Sibling {
     /// The service with that component id.
     pub const fn new(id: &'static str) -> Self {
-        Self { id, timeout: OnceLock::new() }
+        Self { id }
     }
 
     /// The component id, which is also the name in `http://<id>.spin.internal`.
@@ -60,7 +55,7 @@ impl Sibling {
     /// - [`Problem::GatewayTimeout`] if it has not arrived by the deadline.
     /// - [`Problem::Internal`] if the variable `sibling_deadline_ms` is no number.
     pub async fn get<T: DeserializeOwned>(
-        &'static self,
+        &self,
         request: &Request,
         path: &str,
     ) -> Result<Option<T>, Problem> {
@@ -76,7 +71,7 @@ impl Sibling {
     /// # Errors
     /// Those of [`Sibling::get`], and [`Problem::BadGateway`] for a 404.
     pub async fn get_required<T: DeserializeOwned>(
-        &'static self,
+        &self,
         request: &Request,
         path: &str,
     ) -> Result<T, Problem> {
@@ -85,11 +80,11 @@ impl Sibling {
     }
 
     async fn body_before_deadline(
-        &'static self,
+        &self,
         request: &Request,
         path: &str,
     ) -> Result<Option<Vec<u8>>, Problem> {
-        let deadline = || self.wait_for_deadline().boxed_local().shared();
+        let deadline = || wait_for_deadline().boxed_local().shared();
         let deadline = request.deadline.get_or_init(deadline).clone();
         let body = Box::pin(self.body(request, path));
         match select(deadline, body).await {
@@ -98,7 +93,7 @@ impl Sibling {
                 sibling: self.id,
                 cause: at(path, &format!("no response within {timeout} ms")),
             }),
-            Either::Left((Err(cause), _)) => Err(Problem::Internal(cause)),
+            Either::Left((Err(problem), _)) => Err(problem),
         }
     }
 
@@ -123,22 +118,6 @@ impl Sibling {
         body.map(Some).map_err(|cause| self.bad_gateway(path, cause))
     }
 
-    /// Waits for the deadline, and gives the time-out in milliseconds. The kit has
-    /// its own timer because Spin does not enforce the time-outs of a request's
-    /// options on chained requests.
-    async fn wait_for_deadline(&self) -> Result<u64, String> {
-        let timeout = match self.timeout.get() {
-            Some(timeout) => *timeout,
-            // On Spin, reading a variable can add 40 ms to a request, so it is kept.
-            None => {
-                let timeout = read_timeout().await?;
-                *self.timeout.get_or_init(|| timeout)
-            }
-        };
-        wasi::sleep(Duration::from_millis(timeout)).await;
-        Ok(timeout)
-    }
-
     fn unavailable(&self, path: &str, cause: String) -> Problem {
         Problem::Unavailable { sibling: self.id, cause: at(path, &cause) }
     }
@@ -153,11 +132,13 @@ fn at(path: &str, cause: &str) -> String {
     format!("{}: {cause}", path.split('?').next().unwrap_or_default())
 }
 
-async fn read_timeout() -> Result<u64, String> {
-    let Some(value) = wasi::variable(TIMEOUT_VARIABLE).await? else { return Ok(DEFAULT_TIMEOUT) };
-    value.parse().map_err(|_| {
-        format!("the variable `{TIMEOUT_VARIABLE}` must be a number of milliseconds; got {value:?}")
-    })
+/// Waits for the deadline, and gives the time-out in milliseconds. The kit has its
+/// own timer because Spin does not enforce the time-outs of a request's options on
+/// chained requests.
+async fn wait_for_deadline() -> Result<u64, Problem> {
+    let timeout = *TIMEOUT.get().await?;
+    wasi::sleep(Duration::from_millis(timeout)).await;
+    Ok(timeout)
 }
 
 /// `text`, encoded as one segment of a path.

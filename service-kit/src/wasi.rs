@@ -17,11 +17,15 @@
 //! throughput on this repository's host and a tenth more on Spin, and made each
 //! component 70 kB smaller.
 //!
-//! The timer and the variables of a component are here too: no other module of the
-//! kit calls Spin or WASI, except that data files are read with `std::fs`.
+//! The timer, the variables and the database of a component are here too: no other
+//! module of the kit calls Spin or WASI, except that data files are read with
+//! `std::fs`.
 
 use std::time::Duration;
 
+use futures::{Stream, StreamExt, stream};
+use http::Method;
+use spin_sdk::sqlite::{self, RowResult, Value};
 use spin_sdk::variables;
 use spin_sdk::wasip3::http::client;
 use spin_sdk::wasip3::http::types::{self, ErrorCode, Fields, Scheme, Trailers};
@@ -31,8 +35,12 @@ use spin_sdk::wit_bindgen::{FutureReader, StreamReader, StreamResult, spawn};
 use crate::request::Request;
 use crate::response::Response;
 
-/// Exports `$handler`, an `async` closure from [`Request`] to [`Response`], as
-/// the HTTP handler of the component (the world `wasi:http/service`).
+/// How much of a request's body is read and dropped after the response, in bytes.
+/// Without it, a client that still sends would lose the response.
+const MAX_UNREAD: usize = 1024 * 1024;
+
+/// Exports `$handler`, an `async` closure from [`&mut Request`](Request) to
+/// [`Response`], as the HTTP handler of the component (the world `wasi:http/service`).
 #[macro_export]
 macro_rules! export_http_handler {
     ($handler:expr) => {
@@ -60,14 +68,46 @@ macro_rules! export_http_handler {
 /// If the method is not a valid HTTP token. The host turns that into a response.
 pub async fn handle(
     request: types::Request,
-    handler: impl AsyncFnOnce(Request) -> Response,
+    handler: impl AsyncFnOnce(&mut Request) -> Response,
 ) -> Result<types::Response, ErrorCode> {
     let method = request.get_method().try_into();
     let method = method.map_err(|_| ErrorCode::HttpRequestMethodInvalid)?;
     let target = request.get_path_with_query().unwrap_or_default();
     let headers = request.get_headers();
-    let request = Request::new(method, &target, move |name| headers.get(name));
-    send_response(handler(request).await)
+    let body = match method {
+        Method::GET | Method::HEAD | Method::OPTIONS => stream::empty().boxed_local(),
+        _ => receive_body(request).fuse().boxed_local(),
+    };
+    let mut request = Request::new(method, &target, move |name| headers.get(name), body);
+    let response = handler(&mut request).await;
+    spawn(skip_body(request));
+    send_response(response)
+}
+
+/// The parts of the body of `request`.
+fn receive_body(request: types::Request) -> impl Stream<Item = Result<Vec<u8>, String>> {
+    let (done, sent_done) = wit_future::new(|| Ok(()));
+    let (body, trailers) = types::Request::consume_body(request, sent_done);
+    stream::unfold(Some((body, trailers, done)), async |state| {
+        let (mut body, trailers, done) = state?;
+        let (result, part) = body.read(Vec::with_capacity(CHUNK)).await;
+        if let StreamResult::Dropped = result {
+            // The last part; the trailers say whether the body is whole.
+            let part = trailers.await.map(|_| part).map_err(|error| error.to_string());
+            return Some((part, None));
+        }
+        Some((Ok(part), Some((body, trailers, done))))
+    })
+}
+
+async fn skip_body(request: Request) {
+    let mut body = request.into_body();
+    let mut skipped = 0;
+    while skipped < MAX_UNREAD
+        && let Some(Ok(part)) = body.next().await
+    {
+        skipped += part.len();
+    }
 }
 
 fn send_response(response: Response) -> Result<types::Response, ErrorCode> {
@@ -146,6 +186,46 @@ pub(crate) async fn get(
 /// Waits for `duration`.
 pub(crate) async fn sleep(duration: Duration) {
     spin_sdk::time::sleep(duration).await;
+}
+
+/// A connection to the database `default`.
+pub(crate) struct Connection(sqlite::Connection);
+
+impl Connection {
+    /// Opens a connection, if the component may use that database.
+    ///
+    /// # Errors
+    /// What the host says.
+    pub(crate) async fn open() -> Result<Option<Self>, String> {
+        match sqlite::Connection::open_default().await {
+            Ok(connection) => Ok(Some(Self(connection))),
+            Err(sqlite::Error::AccessDenied | sqlite::Error::NoSuchDatabase) => Ok(None),
+            Err(error) => Err(text(error)),
+        }
+    }
+
+    /// Executes `statement`, and gives the rows that it returns.
+    ///
+    /// `execute` of the SDK is `Ok` even where the statement fails, and its first rows
+    /// arrive before the statement commits. Only `collect` tells that it succeeded.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub(crate) async fn execute(
+        &self,
+        statement: &str,
+        parameters: Vec<Value>,
+    ) -> Result<Vec<RowResult>, String> {
+        let result = self.0.execute(statement, parameters).await.map_err(text)?;
+        result.collect().await.map_err(text)
+    }
+}
+
+fn text(error: sqlite::Error) -> String {
+    match error {
+        sqlite::Error::Io(text) => text,
+        error => error.to_string(),
+    }
 }
 
 /// The value of the Spin variable `name`, if the component has it.

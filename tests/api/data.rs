@@ -9,7 +9,7 @@ use serde_json::json;
 use support::{Lines, edit};
 
 use crate::architecture::{component_of, files, manifest};
-use crate::openapi::operations;
+use crate::openapi::reads;
 use crate::{application, data, expect_problem, get_from};
 
 /// Every data file, with the id of the component that sees it.
@@ -34,7 +34,7 @@ fn changed(change: impl FnOnce(&Path)) -> (App, Lines) {
 fn expect_only_one_to_fail(app: &App, lines: &Lines, broken: &str, file: &Path) -> String {
     let manifest = manifest();
     let mut failed = 0;
-    for operation in operations() {
+    for operation in reads() {
         let (path, own) = (&operation.example, component_of(&manifest, operation.path) == broken);
         let reply = get_from(app, path);
         if own && operation.documents(500) {

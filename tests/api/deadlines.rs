@@ -6,21 +6,24 @@ use host::App;
 use support::{Lines, edit};
 
 use crate::failures::{LATE, SHORT, answer, calls, lines_of, now};
-use crate::{application, expect_problem, get_from, loader};
+use crate::{application, expect_problem, get_from, loader, send_to};
 
 #[test]
 fn a_slow_sibling_is_waited_for_until_the_deadline() {
-    for (path, sibling) in calls() {
+    for call in calls() {
         let healthy = loader().load().expect("an application");
-        let app =
-            loader().variable("sibling_deadline_ms", "20000").replace(sibling, move |request| {
+        let app = loader().variable("sibling_deadline_ms", "20000").replace(
+            call.sibling,
+            move |request| {
                 let healthy = healthy.clone();
                 async move {
                     tokio::time::sleep(SHORT).await;
                     healthy.handle(request).await
                 }
-            });
-        assert_eq!(get_from(&app.load().unwrap(), &path).status, 200, "{sibling} at {path}");
+            },
+        );
+        let reply = send_to(&app.load().unwrap(), call.request());
+        assert_eq!(reply.status, call.success(), "{} at {call}", call.sibling);
     }
 }
 
@@ -36,8 +39,8 @@ fn the_deadline_of_a_component_that_does_not_declare_the_variable_is_two_seconds
     let declaration = "variables = { sibling_deadline_ms = \"{{ sibling_deadline_ms }}\" }\n";
     edit(&copy.path().join("spin.toml"), declaration, "");
     let app = support::loader(copy.path()).load().unwrap();
-    for (path, _) in calls() {
-        assert_eq!(get_from(&app, &path).status, 200, "{path}");
+    for call in calls() {
+        assert!(send_to(&app, call.request()).status.is_success(), "{call}");
     }
     let app = support::loader(copy.path()).replace("movies", |_| std::future::pending());
     expect_default_deadline(&app.load().unwrap());
@@ -90,16 +93,17 @@ fn a_deadline_that_is_not_a_number_is_500_and_logged() {
     for value in ["soon", "", "-1", "2.5"] {
         let lines = Lines::default();
         let app = loader().log(lines.log()).variable("sibling_deadline_ms", value).load().unwrap();
-        for (path, _) in calls() {
-            let reply = get_from(&app, &path);
-            let detail = expect_problem(&reply, 500, &path);
+        for call in calls() {
+            let path = &call.path;
+            let reply = send_to(&app, call.request());
+            let detail = expect_problem(&reply, 500, path);
             assert!(!detail.contains("sibling_deadline_ms"), "{detail}");
             let id = reply.header("x-request-id");
             let cause = format!(
-                "[{id}] GET {path}: the variable `sibling_deadline_ms` must be a number of \
+                "[{id}] {call}: the variable `sibling_deadline_ms` must be a number of \
                  milliseconds; got {value:?}"
             );
-            assert!(lines_of(&path, &lines).contains(&cause), "no {cause}: {}", lines.text());
+            assert!(lines_of(path, &lines).contains(&cause), "no {cause}: {}", lines.text());
         }
         assert_eq!(get_from(&app, "/users").status, 200);
     }

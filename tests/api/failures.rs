@@ -2,6 +2,7 @@
 //! of failing, tried on every operation and each of the siblings that it asks.
 
 use std::collections::BTreeSet;
+use std::fmt::{self, Display};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,13 +13,13 @@ use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use host::{App, Body, full};
-use http::{HeaderName, HeaderValue, Method, Response};
+use http::{HeaderName, HeaderValue, Method, Request, Response};
 use http_body_util::BodyExt;
 use hyper::body::Frame;
-use support::{Lines, Reply, edit, request};
+use support::{Lines, Reply, edit};
 
 use crate::architecture::{component_of, manifest};
-use crate::openapi::{examples, operations};
+use crate::openapi::{Operation, examples, operations};
 use crate::{application, expect_problem, get_from, loader, send_to};
 
 /// The longest body of a sibling that is read, in bytes.
@@ -169,14 +170,52 @@ fn with_failing(
     (app.load().expect("an application"), fails, lines)
 }
 
-/// Every operation that asks siblings, as the example of its path, with each of
-/// those siblings.
-pub fn calls() -> Vec<(String, &'static str)> {
+/// A request that asks a sibling.
+#[derive(Clone)]
+pub struct Call {
+    pub path: String,
+    pub sibling: &'static str,
+    operation: Operation,
+}
+
+impl Call {
+    /// What the client sends. A write changes something each time that it succeeds.
+    pub fn request(&self) -> Request<Body> {
+        self.operation.request(&self.path)
+    }
+
+    /// The status if the sibling is well.
+    pub fn success(&self) -> u16 {
+        if self.operation.method == Method::GET { 200 } else { 201 }
+    }
+}
+
+impl Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.operation.method, self.path)
+    }
+}
+
+/// Every operation that asks siblings, with each of those siblings. A write is for
+/// somebody who has no booking and no list yet.
+pub fn calls() -> Vec<Call> {
     let calls = operations().flat_map(|operation| {
-        let path = operation.example;
-        operation.asks.into_iter().map(move |sibling| (path.clone(), sibling))
+        let mut path = operation.example.clone();
+        if operation.method != Method::GET {
+            path = path.replace("dwight_schrute", "michael_scott");
+            path = path.replace("saurabh_badhwar", "luckas");
+        }
+        let asks = operation.asks.clone().into_iter();
+        asks.map(move |sibling| Call { path: path.clone(), sibling, operation: operation.clone() })
     });
     calls.collect()
+}
+
+/// All bookings and lists.
+fn stored(app: &App) -> String {
+    let users = ["saurabh_badhwar", "aniket", "meera", "luckas"];
+    let lists = users.map(|user| get_from(app, &format!("/todo/lists/{user}")).body);
+    get_from(app, "/bookings").body + lists.concat().as_str()
 }
 
 /// The lines that the component which answers at `path` has written.
@@ -192,7 +231,8 @@ pub fn lines_of(path: &str, lines: &Lines) -> Vec<String> {
 /// with the request's id and the cause. So its instance lives on: the end of an
 /// instance is logged too.
 #[track_caller]
-fn expect_failure(reply: &Reply, status: u16, path: &str, sibling: &str, log: &Lines, row: &str) {
+fn expect_failure(reply: &Reply, status: u16, call: &Call, log: &Lines, row: &str) {
+    let Call { path, sibling, .. } = call;
     let detail = expect_problem(reply, status, path);
     let expected = match status {
         502 => "sent a response that can't be used.",
@@ -204,7 +244,7 @@ fn expect_failure(reply: &Reply, status: u16, path: &str, sibling: &str, log: &L
     assert_eq!(reply.header("retry-after"), if status == 502 { "" } else { "1" }, "{row}");
     assert_eq!(reply.header("cache-control"), "no-store", "{row}");
     let id = reply.header("x-request-id");
-    let start = format!("[{id}] GET {path}: {sibling}: /");
+    let start = format!("[{id}] {call}: {sibling}: /");
     let logged = lines_of(path, log);
     assert!(matches!(&logged[..], [line] if line.starts_with(&start)), "{row}: {logged:?}");
 }
@@ -212,35 +252,45 @@ fn expect_failure(reply: &Reply, status: u16, path: &str, sibling: &str, log: &L
 #[test]
 fn every_failure_of_a_sibling_has_its_status_and_the_next_request_succeeds() {
     for Row(row, status, waits, failing) in ROWS {
-        for (path, sibling) in &calls() {
+        for call in &calls() {
             let deadline = if waits { SHORT } else { LONG };
-            let (app, fails, lines) = with_failing(sibling, deadline, failing);
+            let (app, fails, lines) = with_failing(call.sibling, deadline, failing);
+            let is_write = call.success() == 201;
+            let before = is_write.then(|| stored(&app));
             let start = Instant::now();
-            let reply = get_from(&app, path);
+            let reply = send_to(&app, call.request());
             let taken = start.elapsed();
-            expect_failure(&reply, status, path, sibling, &lines, row);
+            expect_failure(&reply, status, call, &lines, row);
+            let what = format!("{row} of {} at {call}", call.sibling);
             let bounds = if waits { SHORT..SHORT + LATE } else { Duration::ZERO..LONG / 4 };
-            assert!(bounds.contains(&taken), "{row} of {sibling} at {path} took {taken:?}");
+            assert!(bounds.contains(&taken), "{what} took {taken:?}");
+            assert_eq!(is_write.then(|| stored(&app)), before, "{what}");
             fails.store(false, Ordering::Relaxed);
-            let next = get_from(&app, path);
-            assert_eq!(next.status, 200, "{row} of {sibling} at {path}, after it");
-            assert_eq!(lines_of(path, &lines).len(), 1, "{row} of {sibling} at {path}, after it");
+            let next = send_to(&app, call.request());
+            assert_eq!(next.status, call.success(), "{what}, after it");
+            assert_eq!(lines_of(&call.path, &lines).len(), 1, "{what}, after it");
         }
     }
 }
 
 #[test]
-fn a_404_of_a_sibling_means_that_the_user_has_nothing_but_movies_must_not_send_one() {
+fn a_404_of_a_sibling_means_that_there_is_nothing_but_movies_must_not_send_one() {
     let not_found: Failing = || now(answer(404, "application/problem+json", "{}"));
     for (path, sibling, status) in [
-        ("/users/dwight_schrute/bookings", "bookings", 404),
-        ("/users/dwight_schrute/bookings", "movies", 502),
-        ("/users/dwight_schrute/suggested", "bookings", 200),
-        ("/users/dwight_schrute/suggested", "movies", 502),
-        ("/todo/users/saurabh_badhwar/lists", "todo-lists", 404),
+        ("/users/{username}/bookings", "bookings", 404),
+        ("/users/{username}/bookings", "movies", 502),
+        ("/users/{username}/suggested", "bookings", 200),
+        ("/users/{username}/suggested", "movies", 502),
+        ("/todo/users/{username}/lists", "todo-lists", 404),
+        ("/bookings/{username}/{date}/{movie}", "users", 404),
+        ("/bookings/{username}/{date}/{movie}", "showtimes", 409),
+        ("/todo/lists/{username}/{list}", "todo-users", 404),
     ] {
+        let mut calls = calls().into_iter();
+        let call = calls.find(|call| call.operation.path == path && call.sibling == sibling);
         let (app, _, _) = with_failing(sibling, LONG, not_found);
-        assert_eq!(get_from(&app, path).status, status, "{sibling} at {path}");
+        let reply = send_to(&app, call.expect("a call").request());
+        assert_eq!(reply.status, status, "{sibling} at {path}");
     }
 }
 
@@ -260,14 +310,14 @@ fn with_changed(sibling: &str, change: fn(Response<Bytes>) -> Response<Body>) ->
 
 #[test]
 fn the_content_type_of_a_sibling_may_have_parameters_and_any_case() {
-    for (path, sibling) in calls() {
+    for call in calls() {
         let changes: [fn(Response<Bytes>) -> Response<Body>; 2] = [
             |response| with_content_type(response, "application/json; charset=utf-8"),
             |response| with_content_type(response, "Application/JSON ;charset=utf-8"),
         ];
         for change in changes {
-            let reply = get_from(&with_changed(sibling, change), &path);
-            assert_eq!(reply.status, 200, "{sibling} at {path}: {reply:?}");
+            let reply = send_to(&with_changed(call.sibling, change), call.request());
+            assert_eq!(reply.status, call.success(), "{} at {call}: {reply:?}", call.sibling);
         }
     }
 }
@@ -280,17 +330,17 @@ fn with_content_type(response: Response<Bytes>, content_type: &'static str) -> R
 
 #[test]
 fn the_body_of_a_sibling_has_at_most_8_mib() {
-    for (path, sibling) in calls() {
+    for call in calls() {
         type Change = fn(Response<Bytes>) -> Response<Body>;
         let changes: [(Change, u16); 4] = [
-            (|response| with_length(response, MAX_BODY, true), 200),
-            (|response| with_length(response, MAX_BODY, false), 200),
+            (|response| with_length(response, MAX_BODY, true), call.success()),
+            (|response| with_length(response, MAX_BODY, false), call.success()),
             (|response| with_length(response, MAX_BODY + 1, true), 502),
             (|response| with_length(response, MAX_BODY + 1, false), 502),
         ];
         for (number, (change, status)) in changes.into_iter().enumerate() {
-            let reply = get_from(&with_changed(sibling, change), &path);
-            assert_eq!(reply.status, status, "{sibling} at {path}, {number}: {reply:?}");
+            let reply = send_to(&with_changed(call.sibling, change), call.request());
+            assert_eq!(reply.status, status, "{} at {call}, {number}: {reply:?}", call.sibling);
         }
     }
 }
@@ -310,7 +360,8 @@ fn with_length(response: Response<Bytes>, length: usize, is_told: bool) -> Respo
 #[test]
 fn a_sibling_that_cannot_be_called_is_not_available() {
     support::prepare(&support::folder("tests/guest"));
-    for (path, sibling) in &calls() {
+    for call in &calls() {
+        let Call { path, sibling, .. } = call;
         let binary = sibling.replace('-', "_");
         let changes = [
             // Not allowed.
@@ -331,10 +382,11 @@ fn a_sibling_that_cannot_be_called_is_not_available() {
             let lines = Lines::default();
             let app = support::loader(copy.path()).log(lines.log()).load().unwrap();
             let start = Instant::now();
-            let reply = get_from(&app, path);
+            let reply = send_to(&app, call.request());
             assert!(start.elapsed() < LATE, "{to}: {:?}", start.elapsed());
-            expect_failure(&reply, 503, path, sibling, &lines, &to);
-            let other = path.rsplit_once('/').unwrap().0;
+            expect_failure(&reply, 503, call, &lines, &to);
+            let others = ["/users", "/bookings", "/todo/users", "/todo/lists"];
+            let other = others.into_iter().find(|other| path.starts_with(other)).unwrap();
             assert_eq!(get_from(&app, other).status, 200, "{to}");
             assert_eq!(lines_of(path, &lines).len(), 1, "{to}");
         }
@@ -364,18 +416,18 @@ fn the_documented_examples_of_failures_are_what_the_client_gets() {
 #[test]
 fn siblings_are_sent_the_id_of_the_request() {
     let name = HeaderName::from_static("x-request-id");
-    for (path, sibling) in &calls() {
+    for call in &calls() {
         let (heard, hears) = std::sync::mpsc::channel();
-        let app = loader().replace(sibling, move |request| {
+        let app = loader().replace(call.sibling, move |request| {
             let id = request.headers().get("x-request-id").cloned();
             heard.send(id).expect("a listener");
             now(answer(500, JSON, ""))
         });
         let app = app.load().unwrap();
-        let mut request = request(Method::GET, path);
+        let mut request = call.request();
         request.headers_mut().insert(name.clone(), HeaderValue::from_static("abc-1"));
         let reply = send_to(&app, request);
         assert_eq!(reply.header("x-request-id"), "abc-1");
-        assert_eq!(hears.recv().unwrap().unwrap(), "abc-1", "{path} {sibling}");
+        assert_eq!(hears.recv().unwrap().unwrap(), "abc-1", "{call} {}", call.sibling);
     }
 }

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::sync::LazyLock;
 
-use http::{HeaderName, HeaderValue, Method, StatusCode};
+use host::Body;
+use http::{HeaderName, HeaderValue, Method, Request, StatusCode};
 use serde_json::{Map, Value, json};
-use support::{Reply, folder, request};
+use support::{Reply, folder, request, with_json};
 
 use crate::{Sent, get, get_json, send};
 
@@ -16,8 +17,10 @@ static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
     serde_json::from_str(&text).expect("JSON")
 });
 
-/// A documented GET.
+/// A documented operation.
+#[derive(Clone)]
 pub struct Operation {
+    pub method: Method,
     /// The path as the document writes it, with a `{name}` for each parameter.
     pub path: &'static str,
     /// The path with the example of each parameter.
@@ -31,7 +34,7 @@ pub struct Operation {
 }
 
 impl Operation {
-    fn new(path: &'static str, description: &'static Value) -> Self {
+    fn new(method: &str, path: &'static str, description: &'static Value) -> Self {
         let mut example = path.to_owned();
         let mut query = form_urlencoded::Serializer::new(String::new());
         for parameter in description["parameters"].as_array().expect("parameters") {
@@ -51,12 +54,23 @@ impl Operation {
         let separator = if query.is_empty() { "" } else { "?" };
         let asks = description["x-asks"].as_array().into_iter().flatten();
         Self {
+            method: method.to_uppercase().parse().expect("a method"),
             path,
             example_with_query: format!("{example}{separator}{query}"),
             example,
             asks: asks.map(text).collect(),
             description,
         }
+    }
+
+    /// A request for `path` with the example of the body.
+    pub fn request(&self, path: &str) -> Request<Body> {
+        let mut request = request(self.method.clone(), path);
+        let body = &self.description["requestBody"]["content"]["application/json"]["example"];
+        if !body.is_null() {
+            request = with_json(request, &body.to_string());
+        }
+        request
     }
 
     /// Whether the document has a response with that status.
@@ -72,16 +86,25 @@ impl Operation {
     }
 }
 
-/// Every documented GET.
+/// Every documented operation.
 pub fn operations() -> impl Iterator<Item = Operation> {
     let paths = DOCUMENT["paths"].as_object().expect("paths");
-    paths.iter().map(|(path, item)| Operation::new(path, &item["get"]))
+    paths.iter().flat_map(|(path, item)| {
+        let members = item.as_object().expect("a path").iter();
+        let methods = members.filter(|(name, _)| *name != "x-uris");
+        methods.map(|(method, description)| Operation::new(method, path, description))
+    })
+}
+
+/// Every documented GET.
+pub fn reads() -> impl Iterator<Item = Operation> {
+    operations().filter(|operation| operation.method == Method::GET)
 }
 
 /// An example of every resource: each path, without a query and with the
 /// documented one.
 pub fn paths() -> BTreeSet<String> {
-    operations().flat_map(|operation| [operation.example, operation.example_with_query]).collect()
+    reads().flat_map(|operation| [operation.example, operation.example_with_query]).collect()
 }
 
 /// The routes as the index and the README write them, such as `/movies/<id>`,
@@ -92,7 +115,7 @@ pub fn routes() -> BTreeMap<&'static str, Operation> {
         let uris = item["x-uris"].as_object().expect("x-uris").values();
         routes.extend(uris.map(|uri| (text(uri), path.as_str())));
     }
-    let operation = |path| Operation::new(path, &DOCUMENT["paths"][path]["get"]);
+    let operation = |path| Operation::new("get", path, &DOCUMENT["paths"][path]["get"]);
     routes.into_iter().map(|(route, path)| (route, operation(path))).collect()
 }
 
@@ -126,9 +149,9 @@ fn resolve(value: &'static Value) -> &'static Value {
     }
 }
 
-/// The operation that the document has for `path`, if any: the most literal one
-/// of those that match.
-fn find(path: &str) -> Option<Operation> {
+/// The path that the document has for `path`, if any: the most literal one of those
+/// that match.
+fn find(path: &str) -> Option<&'static str> {
     let segments: Vec<_> = path.split('?').next()?.trim_matches('/').split('/').collect();
     let matches = |template: &str| {
         let template: Vec<_> = template.trim_matches('/').split('/').collect();
@@ -137,8 +160,8 @@ fn find(path: &str) -> Option<Operation> {
                 part == segment || (part.starts_with('{') && !segment.is_empty())
             })
     };
-    let found = operations().filter(|operation| matches(operation.path));
-    found.min_by_key(|operation| operation.path.matches('{').count())
+    let paths = DOCUMENT["paths"].as_object().expect("paths").keys().map(String::as_str);
+    paths.filter(|path| matches(path)).min_by_key(|path| path.matches('{').count())
 }
 
 /// A response without a body: OPTIONS is not among the document's operations.
@@ -169,19 +192,21 @@ pub fn check(sent: &Sent, reply: &Reply) {
 /// says about it.
 fn find_response(sent: &Sent, reply: &Reply, what: &str) -> (&'static str, &'static Value) {
     let responses = &DOCUMENT["components"]["responses"];
-    let reads = sent.method == Method::GET || sent.method == Method::HEAD;
     if sent.is_preflight {
         assert_eq!(reply.status, StatusCode::OK, "a preflight: {what}");
         return ("cors_preflight", &NO_CONTENT);
     }
-    let response = match find(&sent.path) {
+    let method = if sent.method == Method::HEAD { "get" } else { sent.method.as_str() };
+    let item = find(&sent.path).map(|path| &DOCUMENT["paths"][path]);
+    let operation = item.map(|item| &item[method.to_lowercase()]);
+    let response = match operation {
         None if reply.status == StatusCode::BAD_REQUEST => &responses["BadRequest"],
         None => {
             assert_eq!(reply.status, StatusCode::NOT_FOUND, "an undocumented path: {what}");
             &responses["NotFound"]
         }
-        Some(operation) if reads => {
-            resolve(&operation.description["responses"][reply.status.as_str()])
+        Some(operation) if operation.is_object() => {
+            resolve(&operation["responses"][reply.status.as_str()])
         }
         Some(_) if reply.status == StatusCode::BAD_REQUEST => &responses["BadRequest"],
         Some(_) if sent.method == Method::OPTIONS => {
@@ -195,7 +220,8 @@ fn find_response(sent: &Sent, reply: &Reply, what: &str) -> (&'static str, &'sta
     };
     assert!(response.is_object(), "an undocumented status: {what}");
     let kind = match reply.status {
-        StatusCode::OK => "success",
+        StatusCode::OK | StatusCode::CREATED => "success",
+        StatusCode::NO_CONTENT => "no_content",
         StatusCode::NOT_MODIFIED => "not_modified",
         _ => "problem",
     };
@@ -262,12 +288,15 @@ fn every_reference_has_a_target_and_every_definition_is_used() {
     }
     let mut used = BTreeSet::new();
     collect(&DOCUMENT, &mut used);
-    // No operation is documented for other methods than GET.
-    used.insert("#/components/responses/MethodNotAllowed");
+    // Operations refer to the security scheme by its name.
+    used.insert("#/components/securitySchemes/write_token");
     for (kind, definitions) in DOCUMENT["components"].as_object().unwrap() {
         for name in definitions.as_object().unwrap().keys() {
             let uri = format!("#/components/{kind}/{name}");
-            assert!(used.contains(uri.as_str()), "{uri} is not used");
+            let is_used = used.iter().any(|used| {
+                used.strip_prefix(&uri).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            });
+            assert!(is_used, "{uri} is not used");
         }
     }
 }
@@ -282,6 +311,9 @@ fn every_example_is_what_the_components_send() {
         for (name, value) in example["x-headers"].as_object().into_iter().flatten() {
             let name: HeaderName = name.parse().unwrap();
             request.headers_mut().insert(name, HeaderValue::from_static(text(value)));
+        }
+        if let Some(body) = example["x-body"].as_str() {
+            *request.body_mut() = host::full(body);
         }
         let reply = send(request);
         let body = match reply.header("content-type").contains("json") {
@@ -303,13 +335,13 @@ fn every_operation_answers_the_examples_of_its_parameters() {
 
 #[test]
 fn every_operation_documents_its_preconditions() {
-    for Operation { path, description, .. } in operations() {
+    for Operation { method, path, description, .. } in operations() {
         let parameters = description["parameters"].as_array().unwrap().iter().map(resolve);
         let names: Vec<_> = parameters.map(|parameter| text(&parameter["name"])).collect();
         for name in ["If-Match", "If-None-Match"] {
             assert!(names.contains(&name), "{path} does not document {name}");
         }
-        for status in ["304", "412"] {
+        for status in if method == Method::GET { &["304", "412"][..] } else { &["412"] } {
             assert!(description["responses"][status].is_object(), "{path}: {status}");
         }
     }
@@ -326,7 +358,7 @@ fn every_uri_of_the_index_is_its_path_with_all_query_parameters() {
         let is_plain = query.is_empty();
         assert!(is_plain || named == operation.query_parameters(), "{route}");
     }
-    for operation in operations() {
+    for operation in reads() {
         let routes = routes().into_iter().filter(|(_, known)| known.path == operation.path);
         let has_query = routes.map(|(route, _)| route.contains('?')).collect::<Vec<_>>();
         assert!(!has_query.is_empty(), "the index lacks {}", operation.path);

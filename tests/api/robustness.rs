@@ -4,7 +4,7 @@
 use http::{HeaderName, HeaderValue, Method, Request};
 use proptest::prelude::*;
 
-use crate::openapi::operations;
+use crate::openapi::reads;
 use crate::send;
 
 /// The application's paths, paths that resemble them, and others.
@@ -34,7 +34,7 @@ fn path() -> impl Strategy<Value = String> {
     let made = prop::collection::vec(segment, 0..6);
     prop_oneof![
         made.prop_map(|segments| format!("/{}", segments.join("/"))),
-        prop::sample::select(operations().map(|operation| operation.example).collect::<Vec<_>>()),
+        prop::sample::select(reads().map(|operation| operation.example).collect::<Vec<_>>()),
     ]
 }
 

@@ -4,13 +4,14 @@
 #![allow(missing_docs, reason = "most names say it")]
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use host::server::Server;
 use host::{App, Body, Loader, Log, prepare};
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
@@ -56,14 +57,35 @@ pub fn request(method: Method, path: &str) -> Request<Body> {
     Request::builder().method(method).uri(path).body(host::empty()).expect("a request")
 }
 
+/// `request` with the JSON `body`.
+pub fn with_json(mut request: Request<Body>, body: &str) -> Request<Body> {
+    request.headers_mut().insert("content-type", HeaderValue::from_static("application/json"));
+    *request.body_mut() = host::full(body.to_owned());
+    request
+}
+
 /// The folder of a manifest of this repository.
 pub fn folder(path: &str) -> PathBuf {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join(path)
 }
 
-/// A loader of the application in `folder`, whose components are built.
+/// A loader of the application in `folder`, whose components are built. Its database
+/// is a new one.
 pub fn loader(folder: &Path) -> Loader {
-    Loader::new(folder).log(Log::quiet())
+    Loader::new(folder).log(Log::quiet()).state_dir(state_dir())
+}
+
+/// A path for the state of an application, where nothing is yet. What the tests of this
+/// binary left there last time is removed.
+pub fn state_dir() -> PathBuf {
+    static ROOT: LazyLock<PathBuf> = LazyLock::new(|| {
+        let binary = std::env::current_exe().expect("a path");
+        let root = folder("target/tmp/state").join(binary.file_name().expect("a name"));
+        _ = std::fs::remove_dir_all(&root);
+        root
+    });
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    ROOT.join(COUNT.fetch_add(1, Ordering::Relaxed).to_string())
 }
 
 /// Builds the components of the application in `folder`.

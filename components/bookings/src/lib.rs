@@ -1,37 +1,261 @@
 //! Who has booked which movies, and for which date.
 //!
-//! | route | answer |
-//! |---|---|
-//! | `/bookings` | the bookings of every user |
-//! | `/bookings/<username>` | the ids of the movies that a user has booked, by date |
+//! | route | answer | asks |
+//! |---|---|---|
+//! | `/bookings` | the bookings of every user | |
+//! | `/bookings/<username>` | the ids of the movies that a user has booked, by date | |
+//! | `/bookings/<username>/<date>/<movie>` | one booking: PUT books, DELETE cancels | PUT: `users` and `showtimes` |
+//! | `/seats/<date>` | the seats that are left, for the movies with bookings on a date | |
 //!
 //! ```sh
-//! curl http://127.0.0.1:3000/bookings/dwight_schrute
+//! curl -X PUT http://127.0.0.1:3000/bookings/dwight_schrute/20151201/267eedb8-0f5d-42d5-8f43-72426b9fb3e6
 //! ```
 
 use std::collections::BTreeMap;
 
-use service_kit::{DataFile, Problem, Request, Response, Route, get, service};
+use futures::future::join;
+use serde::Serialize;
+use serde::de::IgnoredAny;
+use service_kit::sibling::encode_segment;
+use service_kit::{
+    DataFile, Problem, Request, Response, Route, Sibling, Table, Value, Variable, get, service,
+};
 
-static BOOKINGS: DataFile<Bookings> =
-    DataFile::new("data/cinema/bookings.json", serde_json::from_str);
+/// The bookings of a new database, and all of them where there is no database.
+static FILE: DataFile<Bookings> = DataFile::new("data/cinema/bookings.json", serde_json::from_str);
+
+/// The order of `id` is that of booking. Each of the two constraints has an index: for
+/// the bookings of a user, and for the seats of a show.
+static TABLE: Table = Table::new(
+    "bookings",
+    "CREATE TABLE bookings (
+        id INTEGER PRIMARY KEY,
+        username TEXT NOT NULL,
+        date TEXT NOT NULL,
+        movie TEXT NOT NULL,
+        UNIQUE (username, date, movie),
+        UNIQUE (date, movie, username)
+    )",
+    "INSERT INTO bookings (username, date, movie)
+    SELECT user.key, date.key, movie.value
+    FROM json_each(?) AS user, json_each(user.value) AS date, json_each(date.value) AS movie
+    WHERE true ON CONFLICT DO NOTHING",
+    || FILE.json(),
+);
+
+static USERS: Sibling = Sibling::new("users");
+static SHOWTIMES: Sibling = Sibling::new("showtimes");
+
+/// How many seats each show has.
+static SEATS: Variable<u32> = Variable::new("seats", Some("100"), "a number of seats");
 
 service!(route);
 
 fn route(request: &Request) -> Route<'_> {
     match request.segments()[..] {
-        ["bookings"] => get(async move { Response::json(BOOKINGS.read()?) }),
-        ["bookings", username] => get(async move { show_bookings_of(BOOKINGS.read()?, username) }),
-        _ => Route::Unknown,
+        ["bookings"] => get(list_bookings()),
+        ["bookings", username] => get(list_bookings_of(username)),
+        ["bookings", username, date, movie] => {
+            let booking = Booking::new(username, date, movie);
+            get(show(booking.clone())).writes(
+                &TABLE,
+                book(request, booking.clone()),
+                cancel(request, booking),
+            )
+        }
+        ["seats", date] => get(show_seats(date)),
+        _ => Route::UNKNOWN,
     }
 }
 
-fn show_bookings_of(bookings: &Bookings, username: &str) -> Result<Response, Problem> {
-    let bookings = bookings.get(username).ok_or_else(|| {
+async fn list_bookings() -> Result<Response, Problem> {
+    let query = "SELECT username, date, movie FROM bookings ORDER BY id";
+    let Some(rows) = TABLE.read(query, []).await? else { return Response::json(FILE.read()?) };
+    let mut bookings = BTreeMap::<&str, BTreeMap<&str, Vec<&str>>>::new();
+    for row in &rows {
+        let dates = bookings.entry(row.get(0)?).or_default();
+        dates.entry(row.get(1)?).or_default().push(row.get(2)?);
+    }
+    Response::json(&bookings)
+}
+
+async fn list_bookings_of(username: &str) -> Result<Response, Problem> {
+    let none = || {
         Problem::NotFound(format!("`{username}` has no bookings. GET /bookings lists them all."))
-    })?;
-    Response::json(bookings)
+    };
+    let query = "SELECT date, movie FROM bookings WHERE username = ? ORDER BY id";
+    let Some(rows) = TABLE.read(query, [username.into()]).await? else {
+        return Response::json(FILE.read()?.get(username).ok_or_else(none)?);
+    };
+    let mut dates = BTreeMap::<&str, Vec<&str>>::new();
+    for row in &rows {
+        dates.entry(row.get(0)?).or_default().push(row.get(1)?);
+    }
+    if dates.is_empty() { Err(none()) } else { Response::json(&dates) }
+}
+
+async fn show(booking: Booking<'_>) -> Result<Response, Problem> {
+    if booking.exists().await? { Response::json(&booking) } else { Err(booking.not_found()) }
+}
+
+async fn book(request: &Request, booking: Booking<'_>) -> Result<Response, Problem> {
+    let seats = *SEATS.get().await?;
+    booking.check_references(request).await?;
+    let response = Response::json(&booking)?;
+    let conditions = request.conditions();
+    let may_create = conditions.allow_write(None);
+    loop {
+        if booking.insert(seats, may_create).await? {
+            return Ok(response.put(booking.uri, true));
+        }
+        let (is_booked, taken) = booking.show_state().await?;
+        conditions.check_write(is_booked.then(|| response.etag()))?;
+        if is_booked {
+            return Ok(response.put(booking.uri, false));
+        }
+        if taken >= seats {
+            return Err(Problem::Conflict {
+                response: "SoldOut",
+                detail: format!(
+                    "All {seats} seats are booked. GET /seats/{} shows which shows have some left.",
+                    booking.date
+                ),
+            });
+        }
+        // Somebody has cancelled since the booking was refused.
+    }
+}
+
+async fn cancel(request: &Request, booking: Booking<'_>) -> Result<Response, Problem> {
+    // The tag of a booking never changes, so the statement needs only the verdict.
+    let response = Response::json(&booking)?;
+    let may_delete = request.conditions().allow_write(Some(response.etag()));
+    if booking.delete(may_delete).await? {
+        Ok(Response::no_content())
+    } else if !may_delete && booking.exists().await? {
+        Err(Problem::PreconditionFailed)
+    } else {
+        Err(booking.not_found())
+    }
+}
+
+async fn show_seats(date: &str) -> Result<Response, Problem> {
+    let seats = *SEATS.get().await?;
+    let query = "SELECT movie, count(*) FROM bookings WHERE date = ? GROUP BY movie";
+    let mut taken = BTreeMap::<String, u32>::new();
+    match TABLE.read(query, [date.into()]).await? {
+        Some(rows) => {
+            for row in &rows {
+                taken.insert(row.get::<&str>(0)?.to_owned(), row.get(1)?);
+            }
+        }
+        None => {
+            for movie in FILE.read()?.values().filter_map(|dates| dates.get(date)).flatten() {
+                *taken.entry(movie.clone()).or_default() += 1;
+            }
+        }
+    }
+    let shows = taken.into_iter();
+    let shows =
+        shows.map(|(movie, taken)| (movie, Show { left: seats.saturating_sub(taken), seats }));
+    Response::json(&BTreeMap::from_iter(shows))
 }
 
 /// The ids of the movies that each user has booked, by date.
 type Bookings = BTreeMap<String, BTreeMap<String, Vec<String>>>;
+
+/// A user, as `users` sends it. This service only needs to know that there is one.
+type User = BTreeMap<String, IgnoredAny>;
+
+/// A seat for a user, at the show of a movie on a date.
+#[derive(Clone, Serialize)]
+struct Booking<'a> {
+    date: &'a str,
+    movie: &'a str,
+    uri: String,
+    username: &'a str,
+}
+
+/// How many seats a show has, and how many of them nobody has booked.
+#[derive(Serialize)]
+struct Show {
+    left: u32,
+    seats: u32,
+}
+
+impl<'a> Booking<'a> {
+    fn new(username: &'a str, date: &'a str, movie: &'a str) -> Self {
+        let segments = [username, date, movie].map(encode_segment).join("/");
+        Self { date, movie, uri: format!("/bookings/{segments}"), username }
+    }
+
+    /// The parameters that identify it in a statement.
+    fn key(&self) -> [Value; 3] {
+        [self.username.into(), self.date.into(), self.movie.into()]
+    }
+
+    /// Asks `users` and `showtimes` whether the user and the show exist.
+    async fn check_references(&self, request: &Request) -> Result<(), Problem> {
+        let user = format!("/users/{}", encode_segment(self.username));
+        let shows = format!("/showtimes/{}", encode_segment(self.date));
+        let user = USERS.get::<User>(request, &user);
+        let shows = SHOWTIMES.get::<Vec<String>>(request, &shows);
+        let (user, shows) = join(user, shows).await;
+        if user?.is_none() {
+            return Err(Problem::NotFound(format!(
+                "No user is called `{}`. GET /users lists them all.",
+                self.username
+            )));
+        }
+        if !shows?.unwrap_or_default().iter().any(|movie| movie == self.movie) {
+            let detail = format!(
+                "The movie `{}` is not shown on `{}`. GET /showtimes lists the shows.",
+                self.movie, self.date
+            );
+            return Err(Problem::Conflict { response: "NotShown", detail });
+        }
+        Ok(())
+    }
+
+    async fn exists(&self) -> Result<bool, Problem> {
+        let query = "SELECT id FROM bookings WHERE username = ? AND date = ? AND movie = ?";
+        if let Some(rows) = TABLE.read(query, self.key()).await? {
+            return Ok(!rows.is_empty());
+        }
+        let dates = FILE.read()?.get(self.username);
+        let movies = dates.and_then(|dates| dates.get(self.date));
+        Ok(movies.is_some_and(|movies| movies.iter().any(|movie| movie == self.movie)))
+    }
+
+    /// Books, if a seat is left and it `may_create` a booking. One statement decides
+    /// and writes, so that nobody else books the last seat in between.
+    async fn insert(&self, seats: u32, may_create: bool) -> Result<bool, Problem> {
+        let statement = "INSERT INTO bookings (username, date, movie) SELECT ?1, ?2, ?3
+            WHERE ?5 AND (SELECT count(*) FROM bookings WHERE date = ?2 AND movie = ?3) < ?4
+            ON CONFLICT DO NOTHING RETURNING id";
+        let [username, date, movie] = self.key();
+        let parameters = [username, date, movie, seats.into(), u8::from(may_create).into()];
+        Ok(!TABLE.write(statement, parameters).await?.is_empty())
+    }
+
+    async fn delete(&self, may_delete: bool) -> Result<bool, Problem> {
+        let statement = "DELETE FROM bookings
+            WHERE ?4 AND username = ?1 AND date = ?2 AND movie = ?3 RETURNING id";
+        let [username, date, movie] = self.key();
+        let parameters = [username, date, movie, u8::from(may_delete).into()];
+        Ok(!TABLE.write(statement, parameters).await?.is_empty())
+    }
+
+    /// Whether there is this booking, and how many seats of the show are taken.
+    async fn show_state(&self) -> Result<(bool, u32), Problem> {
+        let query = "SELECT count(*) FILTER (WHERE username = ?1), count(*)
+            FROM bookings WHERE date = ?2 AND movie = ?3";
+        let rows = TABLE.read(query, self.key()).await?.unwrap_or_default();
+        rows.first().map_or(Ok((false, 0)), |row| Ok((row.get(0)?, row.get(1)?)))
+    }
+
+    fn not_found(&self) -> Problem {
+        let Self { date, movie, username, .. } = self;
+        Problem::NotFound(format!("`{username}` has not booked the movie `{movie}` on `{date}`."))
+    }
+}

@@ -29,7 +29,7 @@ fn route(request: &Request) -> Route<'_> {
     match request.segments()[..] {
         [] => get(async move { show_index(API.read()?, request) }),
         ["openapi.json"] => get(async move { Response::json(API.read()?) }),
-        _ => Route::Unknown,
+        _ => Route::UNKNOWN,
     }
 }
 

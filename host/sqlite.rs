@@ -1,0 +1,307 @@
+//! The databases of components: `spin:sqlite@3.1.0`, as far as spin-sdk 7 imports
+//! it.
+//!
+//! There is one database, with the label `default`: a file in the application's
+//! state directory, at the place and in the format of Spin
+//! (`crates/sqlite-inproc` of Spin).
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::ffi::SQLITE_ATTACH;
+use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
+use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
+use tokio::runtime::Handle;
+use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, timeout_at};
+use wasmtime::StoreContextMut;
+use wasmtime::component::{
+    Accessor, ComponentType, FutureReader, Lift, Linker, Lower, Resource, ResourceTable,
+    ResourceType, StreamReader,
+};
+
+use crate::manifest::DATABASE;
+
+/// The name of the file in the state directory.
+const FILE: &str = "sqlite_db.db";
+
+/// How long a statement waits: for its turn on the connection, and then for the lock
+/// that another connection has on the file.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The most connections that an instance can have open at the same time.
+const MAX_CONNECTIONS: usize = 256;
+
+/// The most that the rows of one statement can hold, in bytes. Spin buffers as much.
+const MAX_ROWS: usize = 128 * 1024 * 1024;
+
+/// What an instance has of its component's databases.
+pub struct Databases {
+    is_granted: bool,
+    state_dir: Option<Arc<Path>>,
+    connections: ResourceTable,
+}
+
+impl Databases {
+    /// Access to the database in `state_dir`, if the component `is_granted` it.
+    /// Without a state directory, each connection has a database of its own in
+    /// memory.
+    pub fn new(is_granted: bool, state_dir: Option<Arc<Path>>) -> Self {
+        let mut connections = ResourceTable::new();
+        connections.set_max_capacity(MAX_CONNECTIONS);
+        Self { is_granted, state_dir, connections }
+    }
+}
+
+/// `resource connection`. It is closed on a thread where that may take long: the
+/// last one to the database brings the file up to date.
+struct Connection(Option<Shared>);
+
+type Shared = Arc<Mutex<rusqlite::Connection>>;
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let connection = self.0.take();
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn_blocking(|| drop(connection));
+        }
+    }
+}
+
+/// `variant error`
+#[derive(ComponentType, Lift, Lower)]
+#[component(variant)]
+enum Error {
+    #[component(name = "no-such-database")]
+    NoSuchDatabase,
+    #[component(name = "access-denied")]
+    AccessDenied,
+    #[component(name = "invalid-connection")]
+    InvalidConnection,
+    #[component(name = "database-full")]
+    DatabaseFull,
+    #[component(name = "io")]
+    Io(String),
+}
+
+/// `variant value`
+#[derive(ComponentType, Lift, Lower)]
+#[component(variant)]
+enum Value {
+    #[component(name = "integer")]
+    Integer(i64),
+    #[component(name = "real")]
+    Real(f64),
+    #[component(name = "text")]
+    Text(String),
+    #[component(name = "blob")]
+    Blob(Vec<u8>),
+    #[component(name = "null")]
+    Null,
+}
+
+/// `record row-result`
+#[derive(ComponentType, Lift, Lower)]
+#[component(record)]
+struct Row {
+    values: Vec<Value>,
+}
+
+/// What `execute-async` gives: the names of the columns, the rows, and whether all
+/// of it succeeded.
+type Executed = (Vec<String>, StreamReader<Row>, FutureReader<Result<(), Error>>);
+
+/// Links the interface into `linker`. `databases` gets those of an instance from its
+/// store.
+pub fn add_to_linker<T: Send>(
+    linker: &mut Linker<T>,
+    databases: fn(&mut T) -> &mut Databases,
+) -> wasmtime::Result<()> {
+    let mut sqlite = linker.instance("spin:sqlite/sqlite@3.1.0")?;
+    sqlite.resource(
+        "connection",
+        ResourceType::host::<Connection>(),
+        move |mut store: StoreContextMut<'_, T>, index| {
+            let connection = Resource::<Connection>::new_own(index);
+            databases(store.data_mut()).connections.delete(connection)?;
+            Ok(())
+        },
+    )?;
+    sqlite.func_wrap_concurrent(
+        "[static]connection.open-async",
+        move |accessor, (label,): (String,)| {
+            Box::pin(async move { Ok((open(accessor, databases, &label).await,)) })
+        },
+    )?;
+    sqlite.func_wrap_concurrent(
+        "[method]connection.execute-async",
+        move |accessor, (connection, sql, parameters)| {
+            let connection = get(accessor, databases, &connection);
+            Box::pin(async move { Ok((execute(accessor, connection?, sql, parameters).await?,)) })
+        },
+    )?;
+    sqlite.func_wrap_concurrent(
+        "[method]connection.last-insert-rowid-async",
+        move |accessor, (connection,)| {
+            let connection = get(accessor, databases, &connection);
+            Box::pin(async move { Ok((connection?.lock().await.last_insert_rowid(),)) })
+        },
+    )?;
+    sqlite.func_wrap_concurrent(
+        "[method]connection.changes-async",
+        move |accessor, (connection,)| {
+            let connection = get(accessor, databases, &connection);
+            Box::pin(async move { Ok((connection?.lock().await.changes(),)) })
+        },
+    )
+}
+
+async fn open<T>(
+    accessor: &Accessor<T>,
+    databases: fn(&mut T) -> &mut Databases,
+    label: &str,
+) -> Result<Resource<Connection>, Error> {
+    let state_dir = accessor.with(|mut store| {
+        let databases = databases(store.get());
+        // The manifest grants no other database, so no label is unknown here.
+        if !databases.is_granted || label != DATABASE {
+            return Err(Error::AccessDenied);
+        }
+        Ok(databases.state_dir.clone())
+    })?;
+    let opened = spawn_blocking(move || connect(state_dir.as_deref())).await;
+    let connection = opened.map_err(|error| Error::Io(error.to_string()))??;
+    let connection = Connection(Some(Arc::new(Mutex::new(connection))));
+    let pushed = accessor.with(|mut store| databases(store.get()).connections.push(connection));
+    pushed.map_err(|_| Error::Io("too many connections opened".into()))
+}
+
+fn connect(state_dir: Option<&Path>) -> Result<rusqlite::Connection, Error> {
+    let connection = match state_dir {
+        Some(dir) => {
+            fs::create_dir_all(dir).map_err(|error| {
+                Error::Io(format!("can't create the folder {}: {error}", dir.display()))
+            })?;
+            rusqlite::Connection::open(dir.join(FILE))
+        }
+        None => rusqlite::Connection::open_in_memory(),
+    };
+    let mut connection = connection.map_err(io)?;
+    // A component must not reach other files. `VACUUM INTO` attaches, too. An `ATTACH`
+    // whose file name is an expression comes without it, which rusqlite calls unknown.
+    let authorize = |context: AuthContext<'_>| match context.action {
+        AuthAction::Attach { filename: "" | ":memory:" } => Authorization::Allow,
+        AuthAction::Attach { .. } | AuthAction::Unknown { code: SQLITE_ATTACH, .. } => {
+            Authorization::Deny
+        }
+        _ => Authorization::Allow,
+    };
+    connection.authorizer(Some(authorize)).map_err(io)?;
+    Ok(connection)
+}
+
+fn get<T>(
+    accessor: &Accessor<T>,
+    databases: fn(&mut T) -> &mut Databases,
+    connection: &Resource<Connection>,
+) -> wasmtime::Result<Shared> {
+    accessor.with(|mut store| {
+        let connection = databases(store.get()).connections.get(connection)?;
+        connection.0.clone().ok_or_else(|| wasmtime::Error::msg("the connection is closed"))
+    })
+}
+
+/// Runs the statement `sql` to its end, and only then passes its rows on: whoever
+/// reads them slowly does not keep the database busy.
+async fn execute<T>(
+    accessor: &Accessor<T>,
+    connection: Shared,
+    sql: String,
+    parameters: Vec<Value>,
+) -> wasmtime::Result<Result<Executed, Error>> {
+    let deadline = Instant::now() + BUSY_TIMEOUT;
+    let (columns, rows, result) = match timeout_at(deadline, connection.lock_owned()).await {
+        Ok(connection) => {
+            spawn_blocking(move || {
+                let (mut columns, mut rows) = (Vec::new(), Vec::new());
+                let wait = deadline.saturating_duration_since(Instant::now());
+                let result = connection.busy_timeout(wait).map_err(io);
+                let result = result
+                    .and_then(|()| query(connection, &sql, &parameters, &mut columns, &mut rows));
+                (columns, rows, result)
+            })
+            .await?
+        }
+        Err(_) => (Vec::new(), Vec::new(), Err(Error::Io("database is locked".into()))),
+    };
+    accessor.with(|mut store| {
+        let rows = StreamReader::new(&mut store, rows)?;
+        let result = FutureReader::new(&mut store, async { wasmtime::error::Ok(result) })?;
+        Ok(Ok((columns, rows, result)))
+    })
+}
+
+fn query(
+    connection: OwnedMutexGuard<rusqlite::Connection>,
+    sql: &str,
+    parameters: &[Value],
+    columns: &mut Vec<String>,
+    rows: &mut Vec<Row>,
+) -> Result<(), Error> {
+    let mut statement = connection.prepare_cached(sql).map_err(io)?;
+    columns.extend(statement.column_names().into_iter().map(str::to_owned));
+    let mut found = statement.query(rusqlite::params_from_iter(parameters)).map_err(io)?;
+    let mut size = 0;
+    while let Some(row) = found.next().map_err(io)? {
+        let values = (0..columns.len()).map(|column| row.get_ref(column).map(Value::from));
+        let row = Row { values: values.collect::<Result<_, _>>().map_err(io)? };
+        size += row.values.iter().map(Value::size).sum::<usize>();
+        if size > MAX_ROWS {
+            return Err(Error::Io(format!("the rows hold more than {MAX_ROWS} bytes")));
+        }
+        rows.push(row);
+    }
+    Ok(())
+}
+
+fn io(error: rusqlite::Error) -> Error {
+    Error::Io(error.to_string())
+}
+
+impl Value {
+    fn size(&self) -> usize {
+        size_of::<Self>()
+            + match self {
+                Self::Text(text) => text.len(),
+                Self::Blob(bytes) => bytes.len(),
+                Self::Integer(_) | Self::Real(_) | Self::Null => 0,
+            }
+    }
+}
+
+impl From<ValueRef<'_>> for Value {
+    fn from(value: ValueRef<'_>) -> Self {
+        match value {
+            ValueRef::Integer(integer) => Self::Integer(integer),
+            ValueRef::Real(real) => Self::Real(real),
+            ValueRef::Text(text) => Self::Text(String::from_utf8_lossy(text).into_owned()),
+            ValueRef::Blob(bytes) => Self::Blob(bytes.to_vec()),
+            ValueRef::Null => Self::Null,
+        }
+    }
+}
+
+impl ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Self::Integer(integer) => ValueRef::Integer(*integer),
+            Self::Real(real) => ValueRef::Real(*real),
+            Self::Text(text) => ValueRef::Text(text.as_bytes()),
+            Self::Blob(bytes) => ValueRef::Blob(bytes),
+            Self::Null => ValueRef::Null,
+        }))
+    }
+}

@@ -1,0 +1,145 @@
+//! Conditional requests (RFC 9110, section 13).
+
+use spin_sdk::sqlite::Value;
+
+use crate::problem::Problem;
+
+/// What `If-Match` and `If-None-Match` of a request demand.
+#[derive(Debug)]
+pub struct Conditions {
+    if_match: Option<Tags>,
+    if_none_match: Option<Tags>,
+}
+
+#[derive(Debug)]
+enum Tags {
+    /// `*`: any version.
+    Any,
+    /// The versions with these tags.
+    Listed(Vec<String>),
+}
+
+impl Conditions {
+    /// The conditions of a request whose two headers have these members. A header
+    /// without members is one that the request does not have.
+    pub fn new(if_match: Vec<String>, if_none_match: Vec<String>) -> Self {
+        Self { if_match: Tags::of(if_match), if_none_match: Tags::of(if_none_match) }
+    }
+
+    /// Whether a resource with the strong tag `current`, or without one because it does
+    /// not exist, meets `If-Match` (strong comparison).
+    pub fn allow_match(&self, current: Option<&str>) -> bool {
+        self.if_match.as_ref().is_none_or(|tags| tags.include(current, |listed| listed))
+    }
+
+    /// Whether it meets `If-None-Match` (weak comparison).
+    pub fn allow_none_match(&self, current: Option<&str>) -> bool {
+        self.if_none_match.as_ref().is_none_or(|tags| !tags.include(current, strong))
+    }
+
+    /// Whether a write may change a resource with the tag `current`, or create it.
+    pub fn allow_write(&self, current: Option<&str>) -> bool {
+        self.allow_match(current) && self.allow_none_match(current)
+    }
+
+    /// As [`Conditions::allow_write`].
+    ///
+    /// # Errors
+    /// [`Problem::PreconditionFailed`] if it may not.
+    pub fn check_write(&self, current: Option<&str>) -> Result<(), Problem> {
+        if self.allow_write(current) { Ok(()) } else { Err(Problem::PreconditionFailed) }
+    }
+
+    /// The tags of both headers as parameters of a statement: arrays in JSON, with
+    /// `"*"` for any version, or NULL.
+    pub fn to_sql(&self) -> [Value; 2] {
+        let listed = |tags: &Option<Tags>, tag: fn(&str) -> &str| match tags {
+            None => Value::Null,
+            Some(Tags::Any) => r#"["*"]"#.into(),
+            Some(Tags::Listed(tags)) => {
+                let tags: Vec<_> = tags.iter().map(|listed| tag(listed)).collect();
+                serde_json::Value::from(tags).to_string().into()
+            }
+        };
+        [listed(&self.if_match, |listed| listed), listed(&self.if_none_match, strong)]
+    }
+}
+
+impl Tags {
+    fn of(members: Vec<String>) -> Option<Self> {
+        match &members[..] {
+            [] => None,
+            [any] if any == "*" => Some(Self::Any),
+            // A tag that contains commas was taken apart; it is none of this application's.
+            _ => Some(Self::Listed(members.into_iter().filter(|tag| tag != "*").collect())),
+        }
+    }
+
+    fn include(&self, current: Option<&str>, tag: fn(&str) -> &str) -> bool {
+        match self {
+            Self::Any => current.is_some(),
+            Self::Listed(tags) => tags.iter().any(|listed| Some(tag(listed)) == current),
+        }
+    }
+}
+
+/// The strong tag that a weak one is compared as.
+fn strong(tag: &str) -> &str {
+    tag.strip_prefix("W/").unwrap_or(tag)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CURRENT: Option<&str> = Some("\"a\"");
+
+    fn members(text: &str) -> Vec<String> {
+        text.split(',').map(|member| member.trim().to_owned()).collect()
+    }
+
+    #[test]
+    fn if_none_match_compares_weakly_with_each_tag_and_a_star() {
+        for (tags, allowed) in [
+            ("\"a\"", false),
+            ("W/\"a\"", false),
+            ("\"b\", \"a\"", false),
+            ("*", false),
+            ("\"x,*,y\"", true),
+            ("\"b\"", true),
+            ("a", true),
+            ("", true),
+        ] {
+            let conditions = Conditions::new(Vec::new(), members(tags));
+            assert_eq!(conditions.allow_none_match(CURRENT), allowed, "{tags}");
+            assert!(conditions.allow_write(None), "{tags}");
+        }
+    }
+
+    #[test]
+    fn if_match_compares_strongly_with_each_tag_and_a_star() {
+        for (tags, allowed) in [
+            ("\"a\"", true),
+            ("\"b\", \"a\"", true),
+            ("*", true),
+            ("W/\"a\"", false),
+            ("\"b\"", false),
+            ("", false),
+        ] {
+            let conditions = Conditions::new(members(tags), Vec::new());
+            assert_eq!(conditions.allow_match(CURRENT), allowed, "{tags}");
+            assert!(!conditions.allow_write(None), "{tags}");
+        }
+    }
+
+    #[test]
+    fn a_statement_gets_the_tags_as_json() {
+        let conditions = Conditions::new(members("\"a\", W/\"b\""), members("W/\"a\",*"));
+        let expected = [r#"["\"a\"","W/\"b\""]"#, r#"["\"a\""]"#];
+        assert_eq!(conditions.to_sql(), expected.map(Value::from));
+        assert_eq!(
+            Conditions::new(members("*"), Vec::new()).to_sql(),
+            [r#"["*"]"#.into(), Value::Null]
+        );
+    }
+}

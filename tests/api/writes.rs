@@ -1,0 +1,355 @@
+//! What all writes have in common: tokens, bodies, conditions, the order of refusals,
+//! and an application without a database.
+
+use std::path::Path;
+
+use host::{App, Body};
+use http::{Method, Request};
+use proptest::prelude::*;
+use support::{Lines, Reply, edit, request, with_json};
+
+use crate::failures::{answer, now};
+use crate::openapi::{operations, paths};
+use crate::{application, expect_problem, get_from, loader, send_to};
+
+/// A booking and a list that the data files do not have.
+const BOOKING: &str = "/bookings/peter_curley/20151201/267eedb8-0f5d-42d5-8f43-72426b9fb3e6";
+const LIST: &str = "/todo/lists/luckas/errands";
+
+fn put_booking() -> Request<Body> {
+    request(Method::PUT, BOOKING)
+}
+
+fn put_list(body: &str) -> Request<Body> {
+    with_json(request(Method::PUT, LIST), body)
+}
+
+fn with(mut request: Request<Body>, name: &'static str, value: &str) -> Request<Body> {
+    request.headers_mut().insert(name, value.parse().expect("a value"));
+    request
+}
+
+fn app() -> App {
+    loader().load().expect("an application")
+}
+
+/// The application after `change` has changed its manifest, and its log.
+fn changed(change: impl FnOnce(&Path)) -> (App, Lines) {
+    let copy = support::copy(&application());
+    change(&copy.path().join("spin.toml"));
+    let lines = Lines::default();
+    (support::loader(copy.path()).log(lines.log()).load().expect("an application"), lines)
+}
+
+/// The name of the response that describes the type of a problem.
+fn type_of(reply: &Reply) -> String {
+    let json = reply.json();
+    json["type"].as_str().unwrap().rsplit('/').next().unwrap().to_owned()
+}
+
+#[test]
+fn without_a_token_everybody_may_write() {
+    let app = app();
+    assert_eq!(send_to(&app, put_booking()).status, 201);
+    let with_token = with(request(Method::DELETE, BOOKING), "authorization", "Bearer x");
+    assert_eq!(send_to(&app, with_token).status, 204);
+}
+
+#[test]
+fn a_write_needs_the_token_if_there_is_one_and_a_read_does_not() {
+    let lines = Lines::default();
+    let app = loader().log(lines.log()).variable("write_token", "s3cret").load().unwrap();
+    for call in [put_booking, || request(Method::DELETE, BOOKING), || put_list("[]")] {
+        let path = call().uri().path().to_owned();
+        let malformed =
+            ["", "s3cret", "Bearer", "Bearer ", "Bearer s3cre", "Bearer s3cret2", "Basic s3cret"];
+        let refused = malformed.map(|value| with(call(), "authorization", value));
+        for request in refused.into_iter().chain([call()]) {
+            let reply = send_to(&app, request);
+            let detail = expect_problem(&reply, 401, &path);
+            assert_eq!(reply.header("www-authenticate"), "Bearer");
+            assert!(detail.contains("Authorization: Bearer") && !detail.contains("s3cre"));
+        }
+    }
+    for (path, status) in [(BOOKING, 404), ("/bookings", 200), ("/seats/20151201", 200)] {
+        assert_eq!(get_from(&app, path).status, status, "{path}");
+    }
+    for scheme in ["Bearer", "bearer", "BEARER"] {
+        let value = format!("{scheme} s3cret");
+        let put = with(put_booking(), "authorization", &value);
+        assert_eq!(send_to(&app, put).status, 201, "{scheme}");
+        let delete = with(request(Method::DELETE, BOOKING), "authorization", &value);
+        assert_eq!(send_to(&app, delete).status, 204, "{scheme}");
+    }
+    let twice = with(put_booking(), "authorization", "Bearer s3cret");
+    let mut twice = twice;
+    twice.headers_mut().append("authorization", "Bearer s3cret".parse().unwrap());
+    assert_eq!(send_to(&app, twice).status, 401, "two tokens");
+    assert_eq!(lines.text(), "", "nothing is logged");
+}
+
+#[test]
+fn a_component_that_is_not_given_the_token_takes_no_writes() {
+    let (app, lines) = changed(|manifest| {
+        edit(manifest, ", write_token = \"{{ write_token }}\" }", " }");
+    });
+    expect_problem(&send_to(&app, put_booking()), 500, BOOKING);
+    assert!(lines.text().contains("no variable `write_token`"), "{}", lines.text());
+    assert_eq!(get_from(&app, BOOKING).status, 404);
+}
+
+#[test]
+fn no_page_of_another_origin_may_write() {
+    let app = app();
+    for path in paths() {
+        let preflight = with(request(Method::OPTIONS, &path), "origin", "https://a.example");
+        let preflight = with(preflight, "access-control-request-method", "PUT");
+        let reply = send_to(&app, preflight);
+        assert_eq!(reply.header("access-control-allow-methods"), "GET, HEAD", "{path}");
+    }
+}
+
+#[test]
+fn a_body_must_be_declared_as_json() {
+    let app = app();
+    let without = || {
+        let mut put = request(Method::PUT, LIST);
+        *put.body_mut() = host::full("[]");
+        put
+    };
+    let others =
+        ["text/plain", "application/x-www-form-urlencoded", "application/jsonp", "", "json"];
+    let others = others.map(|value| with(without(), "content-type", value));
+    for request in others.into_iter().chain([without()]) {
+        let detail = expect_problem(&send_to(&app, request), 415, LIST);
+        assert!(detail.contains("`curl --json`"), "{detail}");
+    }
+    for value in ["application/json", "Application/JSON; charset=utf-8", "application/json ;a=b;c"]
+    {
+        let reply = send_to(&app, with(without(), "content-type", value));
+        assert!(reply.status.is_success(), "{value}: {reply:?}");
+    }
+}
+
+#[test]
+fn a_body_has_at_most_64_kib_whether_its_length_is_announced_or_not() {
+    let app = app();
+    for announced in [true, false] {
+        for (length, status) in [(64 * 1024, 200), (64 * 1024 + 1, 413), (900_000, 413)] {
+            send_to(&app, put_list("[]"));
+            let mut put = put_list(&format!("[{}]", " ".repeat(length - 2)));
+            if announced {
+                put = with(put, "content-length", &length.to_string());
+            }
+            let reply = send_to(&app, put);
+            assert_eq!(reply.status, status, "{length}, {announced}: {reply:?}");
+            if status == 413 {
+                assert!(expect_problem(&reply, 413, LIST).contains("65536 bytes"));
+            }
+        }
+    }
+}
+
+#[test]
+fn malformed_json_is_400_with_line_and_column() {
+    let app = app();
+    for (body, place) in [
+        ("", "line 1 column 0"),
+        ("[\n\"a\",\n]", "line 3 column 1"),
+        ("[\"a\"] x", "line 1 column 7"),
+        ("[\"\\ud800\"]", "line 1 column"),
+        (&"[".repeat(1000), "line 1 column 128"),
+    ] {
+        let detail = expect_problem(&send_to(&app, put_list(body)), 400, LIST);
+        assert!(detail.contains(place), "{body}: {detail}");
+    }
+    let mut put = put_list("");
+    *put.body_mut() = host::full(b"[\"\xff\"]".to_vec());
+    assert!(expect_problem(&send_to(&app, put), 400, LIST).contains("line 1 column"));
+    assert_eq!(get_from(&app, LIST).status, 404, "nothing was written");
+}
+
+#[test]
+fn a_list_of_the_wrong_shape_is_422_and_the_detail_says_which() {
+    let app = app();
+    let (items, item) = (|n| format!("[{}]", vec!["\"\""; n].join(",")), |n| "é".repeat(n));
+    for (body, expected) in [
+        ("{}".to_owned(), "array of strings"),
+        ("\"a\"".into(), "array of strings"),
+        ("null".into(), "array of strings"),
+        ("[\"a\", 1]".into(), "Item 2"),
+        ("[[\"a\"]]".into(), "Item 1"),
+        (items(1001), "1001 items"),
+        (format!("[\"\", \"\", \"{}\"]", item(1001)), "Item 3 of the list has 1001 characters"),
+    ] {
+        let detail = expect_problem(&send_to(&app, put_list(&body)), 422, LIST);
+        assert!(detail.contains(expected), "{expected}: {detail}");
+    }
+    for body in [items(1000), format!("[\"{}\"]", item(1000))] {
+        assert!(send_to(&app, put_list(&body)).status.is_success());
+    }
+}
+
+/// The application in which each refusal of a PUT can be provoked.
+#[test]
+fn the_first_reason_to_refuse_a_write_wins() {
+    let app = loader().variable("write_token", "t").variable("seats", "0").load().unwrap();
+    let list = |user: &str| format!("/todo/lists/{user}/errands");
+    let booking = |user: &str, movie: &str| format!("/bookings/{user}/20151201/{movie}");
+    let creed = "267eedb8-0f5d-42d5-8f43-72426b9fb3e6";
+    let send = |method: Method, path: &str, token: &str, kind: &str, body: String, tags: &str| {
+        let request = with(request(method, path), "authorization", &format!("Bearer {token}"));
+        let mut request = with(with(request, "content-type", kind), "if-match", tags);
+        *request.body_mut() = host::full(body);
+        send_to(&app, request)
+    };
+    let (json, huge) = ("application/json", " ".repeat(70_000));
+    let (nobody, somebody) = (list("nobody"), list("luckas"));
+    let sold_out = booking("peter_curley", creed);
+    let cases = [
+        (405, Method::POST, &nobody, "x", "text/plain", huge.clone()),
+        (401, Method::PUT, &nobody, "x", "text/plain", huge.clone()),
+        (415, Method::PUT, &nobody, "t", "text/plain", huge.clone()),
+        (413, Method::PUT, &nobody, "t", json, huge),
+        (400, Method::PUT, &nobody, "t", json, "[1,".into()),
+        (422, Method::PUT, &nobody, "t", json, "[1]".into()),
+        (404, Method::PUT, &nobody, "t", json, "[]".into()),
+        (412, Method::PUT, &somebody, "t", json, "[]".into()),
+        (401, Method::PUT, &booking("nobody", "x"), "x", json, String::new()),
+        (404, Method::PUT, &booking("nobody", "x"), "t", json, String::new()),
+        (409, Method::PUT, &booking("peter_curley", "x"), "t", json, String::new()),
+        (412, Method::PUT, &sold_out, "t", json, String::new()),
+    ];
+    for (status, method, path, token, kind, body) in cases {
+        let reply = send(method, path, token, kind, body, "\"x\"");
+        expect_problem(&reply, status, path);
+        if status == 409 {
+            assert_eq!(type_of(&reply), "NotShown");
+        }
+    }
+    let reply = send_to(&app, with(request(Method::PUT, &sold_out), "authorization", "Bearer t"));
+    expect_problem(&reply, 409, &sold_out);
+    assert_eq!(type_of(&reply), "SoldOut");
+}
+
+#[test]
+fn an_unknown_user_wins_over_a_movie_that_is_not_shown() {
+    let slow_404 = |_| async {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        answer(404, "application/problem+json", "{}")
+    };
+    let app = loader().replace("users", slow_404);
+    let app = app.replace("showtimes", |_| now(answer(404, "application/problem+json", "{}")));
+    expect_problem(&send_to(&app.load().unwrap(), put_booking()), 404, BOOKING);
+}
+
+#[test]
+fn an_early_answer_reaches_a_client_that_still_sends() {
+    use std::io::{Read, Write};
+    let served = support::serve(app());
+    for announced in [900_000, 10_000_000] {
+        let mut stream = served.connect();
+        let head = format!(
+            "PUT {LIST} HTTP/1.1\r\nhost: a\r\ncontent-type: text/plain\r\ncontent-length: {announced}\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        // The answer comes before any of the body, and the body does not end it.
+        let mut start = [0; 12];
+        stream.read_exact(&mut start).unwrap();
+        assert_eq!(&start, b"HTTP/1.1 415");
+        stream.write_all(&vec![b' '; 900_000]).unwrap();
+    }
+}
+
+/// Each way to have no database, and what the log says about it.
+fn without_a_database() -> [(App, Lines, &'static str); 2] {
+    let (not_granted, lines) =
+        changed(|manifest| edit(manifest, "sqlite_databases = [\"default\"]\n", ""));
+    let in_memory = Lines::default();
+    let app = loader().log(in_memory.log()).state_dir("").load().unwrap();
+    [
+        (not_granted, lines, "spin.toml does not grant the database `default`"),
+        (app, in_memory, "the database is in memory"),
+    ]
+}
+
+#[test]
+fn without_a_database_the_data_files_are_served_and_the_log_says_why_once() {
+    let healthy = app();
+    for (app, lines, reason) in without_a_database() {
+        for path in paths() {
+            let (reply, expected) = (get_from(&app, &path), get_from(&healthy, &path));
+            assert_eq!((reply.status, &reply.body), (expected.status, &expected.body), "{path}");
+            assert_eq!(reply.header("etag"), expected.header("etag"), "{path}");
+        }
+        for path in [BOOKING, LIST, "/bookings/nobody", "/todo/lists/nobody"] {
+            expect_problem(&get_from(&app, path), 404, path);
+        }
+        for id in ["bookings", "todo-lists"] {
+            let text = lines.text();
+            let start = format!("{id}: {reason}");
+            let logged = text.lines().filter(|line| line.starts_with(&start)).count();
+            assert_eq!(logged, 1, "{id}: {text}");
+        }
+    }
+}
+
+#[test]
+fn without_a_database_a_write_is_405_and_allow_does_not_name_it() {
+    for (app, _, reason) in without_a_database() {
+        for operation in operations().filter(|operation| operation.method != Method::GET) {
+            let path = &operation.example;
+            let reply = send_to(&app, operation.request(path));
+            expect_problem(&reply, 405, path);
+            assert_eq!(reply.header("allow"), "GET, HEAD, OPTIONS", "{reason}");
+            let options = send_to(&app, request(Method::OPTIONS, path));
+            assert_eq!(options.header("allow"), "GET, HEAD, OPTIONS", "{reason}");
+        }
+    }
+}
+
+#[test]
+fn what_was_written_is_there_after_a_restart_and_what_was_deleted_is_not() {
+    let state = support::state_dir();
+    let start = || loader().state_dir(&state).load().expect("an application");
+    let cancelled = "/bookings/chris_rivers/20151201/267eedb8-0f5d-42d5-8f43-72426b9fb3e6";
+    let app = start();
+    assert_eq!(send_to(&app, put_booking()).status, 201);
+    assert_eq!(send_to(&app, put_list("[\"Buy milk\"]")).status, 201);
+    assert_eq!(send_to(&app, request(Method::DELETE, cancelled)).status, 204);
+    let tag = get_from(&app, LIST).header("etag").to_owned();
+    drop(app);
+    let app = start();
+    assert_eq!(get_from(&app, BOOKING).status, 200);
+    assert_eq!(get_from(&app, LIST).header("etag"), tag);
+    assert_eq!(get_from(&app, cancelled).status, 404);
+    assert_eq!(get_from(&app, "/bookings/chris_rivers").status, 404);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// In an application of its own, because it may delete anything.
+    #[test]
+    fn no_write_causes_a_server_error(
+        path in prop_oneof![
+            prop::sample::select(operations().map(|operation| operation.example).collect::<Vec<_>>()),
+            Just(BOOKING.to_owned()),
+            "/todo/lists/(luckas|aniket)/[a-z%0-9]{1,9}",
+            "/bookings/(peter_curley|[a-z]{1,3})/2015120[0-9]/[a-z%0-9]{0,9}",
+        ],
+        method in prop::sample::select(vec![Method::PUT, Method::DELETE]),
+        tags in prop::sample::select(vec!["*", "\"a\"", "W/\"a\", \"b\"", "", "'\"--"]),
+        name in prop::sample::select(vec!["if-match", "if-none-match", "x-other"]),
+        body in prop_oneof![
+            prop::collection::vec(any::<String>(), 0..5).prop_map(|items| serde_json::json!(items).to_string()),
+            "[\\[\\]{}\",:a0-9]{0,30}",
+        ],
+    ) {
+        static APP: std::sync::LazyLock<App> = std::sync::LazyLock::new(app);
+        prop_assume!(path.parse::<http::Uri>().is_ok());
+        let request = with(with_json(request(method, &path), &body), name, tags);
+        let reply = send_to(&APP, request);
+        prop_assert!(!reply.status.is_server_error(), "{reply:?}");
+    }
+}
