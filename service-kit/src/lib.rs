@@ -18,8 +18,8 @@
 //! }
 //! ```
 //!
-//! A handler answers GET and HEAD with a 200 or a [`Problem`]. Other statuses and
-//! methods would need a change of the kit. The texts of problems refer to `/` and
+//! A route has a handler of GET and HEAD and, if it [writes](Route::writes) to a
+//! [`Table`], one of PUT and one of DELETE. The texts of problems refer to `/` and
 //! `/openapi.json`, which the component `home` serves.
 //!
 //! The kit adds these headers to the responses of a service:
@@ -31,22 +31,25 @@
 //! | `access-control-allow-origin` | all | `*`: a page of any origin may read |
 //! | `access-control-expose-headers` | all | `etag, retry-after, x-request-id` |
 //! | `content-type` | all with a body | what the handler returned, or `application/problem+json` |
-//! | `content-length` | all except 304 | the length of the body in bytes |
+//! | `content-length` | all except 204 and 304 | the length of the body in bytes |
+//! | `content-location` | successful PUTs | the path of what the response shows |
 //! | `cache-control` | successes, 304 | `no-cache`: revalidate with the `etag` |
 //! | | problems, OPTIONS except preflights | `no-store` |
-//! | `etag` | successes, 304 | a hash of content-type and body |
+//! | `etag` | successes with a body, 304 | a hash of content-type and body |
 //! | `vary` | successes and 304 whose handler looked at `Accept` | `accept` |
-//! | `allow` | 405, OPTIONS | the methods of the path |
+//! | `allow` | 405, OPTIONS except preflights | the methods of the path |
+//! | `www-authenticate` | 401 | `Bearer` |
 //! | `retry-after` | 503, 504 | `1`, in seconds |
 //! | `access-control-allow-methods`, `-allow-headers`, `-max-age` | CORS preflights | `GET, HEAD`, `*`, a day |
 //!
-//! A request whose `If-None-Match` has the current `etag` gets a 304, and one
-//! whose `If-Match` lacks it a 412. A request that fails with a 5xx writes one line
-//! to standard error: id, method, path and cause.
+//! A read whose `If-None-Match` has the current `etag` gets a 304, and one whose
+//! `If-Match` lacks it a 412. A handler of PUT or DELETE gets both as [`Conditions`]. A
+//! write needs the token in the variable `write_token`, if that is not empty. A request
+//! that fails with a 5xx writes one line to standard error: id, method, path and cause.
 //!
-//! The kit keeps nothing about a request. A [`DataFile`] and a [`Sibling`] are
-//! `static`s of the service, and keep what they have read for as long as the
-//! instance lives.
+//! The kit keeps nothing about a request. A [`DataFile`], a [`Table`] and a [`Variable`]
+//! are `static`s of the service, and keep what they have read or opened for as long as
+//! the instance lives.
 //!
 //! The modules. Each uses only those above it.
 //!
@@ -54,10 +57,13 @@
 //! |---|---|
 //! | `json` | JSON for people |
 //! | [`problem`] | errors: one variant of [`Problem`] for each status |
+//! | [`conditions`] | `If-Match` and `If-None-Match` |
 //! | [`response`], [`request`] | what a handler returns and what it reads |
 //! | [`wasi`] | the types of WASI, between a component and its host |
+//! | [`variable`] | the variables of the application |
 //! | [`sibling`] | requests to other services, with a deadline |
 //! | `unique_keys`, [`data_file`] | the data file that is mounted beside a component |
+//! | [`table`] | a table in the SQLite database that Spin provides |
 //! | [`route`] | the handlers of a path |
 //! | [`service`](mod@service) | from a request to the complete response |
 

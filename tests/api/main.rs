@@ -75,9 +75,10 @@ thread_local! {
     static SHARING: Cell<Option<Sharing>> = const { Cell::new(None) };
 }
 
+#[expect(dead_code, reason = "guards are held, not read")]
 enum Sharing {
-    _Readers(RwLockReadGuard<'static, ()>),
-    _Writer(RwLockWriteGuard<'static, ()>),
+    Readers(RwLockReadGuard<'static, ()>),
+    Writer(RwLockWriteGuard<'static, ()>),
 }
 
 /// Waits until no other test uses the shared application, and keeps them waiting until
@@ -85,14 +86,14 @@ enum Sharing {
 fn write_alone() {
     drop(SHARING.take());
     let guard = SHARED.write().unwrap_or_else(PoisonError::into_inner);
-    SHARING.set(Some(Sharing::_Writer(guard)));
+    SHARING.set(Some(Sharing::Writer(guard)));
 }
 
 /// Sends a request to the application, or to the server at `APP_URL`.
 fn send(request: Request<Body>) -> Reply {
-    let sharing = SHARING.take().unwrap_or_else(|| {
-        Sharing::_Readers(SHARED.read().unwrap_or_else(PoisonError::into_inner))
-    });
+    let sharing = SHARING
+        .take()
+        .unwrap_or_else(|| Sharing::Readers(SHARED.read().unwrap_or_else(PoisonError::into_inner)));
     SHARING.set(Some(sharing));
     static APP: LazyLock<App> = LazyLock::new(|| loader().load().expect("an application"));
     let sent = Sent::of(&request);

@@ -59,9 +59,10 @@ impl Display for Section<'_> {
             let (href, path) = (escape(&self.example_of(path, operation)), escape(path));
             writeln!(
                 f,
-                "<tr><td><a href=\"{href}\"><code>{path}</code></a></td><td>{}{}</td></tr>",
+                "<tr><td><a href=\"{href}\"><code>{path}</code></a></td><td>{}{}{}</td></tr>",
                 text(&operation["summary"]),
-                self.parameters(operation)
+                self.parameters(operation),
+                writes(item)
             )?;
         }
         writeln!(f, "</table>")
@@ -99,6 +100,17 @@ impl<'a> Section<'a> {
             pointer.map_or(Some(parameter), |pointer| self.api.pointer(pointer))
         })
     }
+}
+
+/// What other methods than GET do at the path `item`.
+fn writes(item: &Value) -> String {
+    let methods = [("PUT", &item["put"]), ("DELETE", &item["delete"])].into_iter();
+    let methods = methods.filter(|(_, operation)| operation.is_object());
+    methods
+        .map(|(method, operation)| {
+            format!("<br><code>{method}</code> {}", text(&operation["summary"]))
+        })
+        .collect()
 }
 
 fn list(value: &Value) -> &[Value] {
