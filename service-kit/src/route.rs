@@ -18,7 +18,8 @@ pub struct Route<'a> {
 
 /// The handlers of PUT and DELETE.
 pub(crate) struct Writes<'a> {
-    pub(crate) table: &'static Table,
+    /// Whether there is a table to write to.
+    pub(crate) are_possible: LocalBoxFuture<'a, Result<bool, Problem>>,
     pub(crate) put: Handler<'a>,
     pub(crate) delete: Handler<'a>,
 }
@@ -43,7 +44,10 @@ impl<'a> Route<'a> {
         put: impl Future<Output = Result<Response, Problem>> + 'a,
         delete: impl Future<Output = Result<Response, Problem>> + 'a,
     ) -> Self {
-        let writes = Writes { table, put: Box::pin(put), delete: Box::pin(delete) };
+        // The kit knows the table only through this future. So the components that write
+        // nothing do not import SQLite.
+        let are_possible = Box::pin(table.exists());
+        let writes = Writes { are_possible, put: Box::pin(put), delete: Box::pin(delete) };
         Self { writes: Some(writes), ..self }
     }
 }

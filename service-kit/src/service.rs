@@ -69,23 +69,29 @@ async fn handle(
     if let Method::GET | Method::HEAD = request.method {
         return read(request, get.await?);
     }
-    let table_exists = match &route.writes {
-        Some(writes) => writes.table.exists().await,
-        None => Ok(false),
+    let (are_possible, handler) = match route.writes {
+        None => (Ok(false), None),
+        Some(writes) => {
+            let handler = match request.method {
+                Method::PUT => Some(writes.put),
+                Method::DELETE => Some(writes.delete),
+                _ => None,
+            };
+            (writes.are_possible.await, handler)
+        }
     };
     // A database that can't be used at the moment forbids no method.
-    let allow = if let Ok(false) = table_exists { READS } else { WRITES };
-    match (&request.method, route.writes) {
-        (&Method::OPTIONS, _) => Ok(Response::new(StatusCode::OK)
+    let allow = if let Ok(false) = are_possible { READS } else { WRITES };
+    match handler {
+        Some(handler) if allow == WRITES => {
+            authorize(request).await?;
+            are_possible?;
+            handler.await.map(validated)
+        }
+        _ if request.method == Method::OPTIONS => Ok(Response::new(StatusCode::OK)
             .header("allow", allow)
             .header("content-length", "0")
             .header("cache-control", "no-store")),
-        (method @ (&Method::PUT | &Method::DELETE), Some(writes)) if allow == WRITES => {
-            authorize(request).await?;
-            table_exists?;
-            let handler = if method == Method::PUT { writes.put } else { writes.delete };
-            handler.await.map(validated)
-        }
         _ => Err(Problem::MethodNotAllowed(allow)),
     }
 }

@@ -74,13 +74,16 @@ pub async fn handle(
     let method = method.map_err(|_| ErrorCode::HttpRequestMethodInvalid)?;
     let target = request.get_path_with_query().unwrap_or_default();
     let headers = request.get_headers();
-    let body = match method {
-        Method::GET | Method::HEAD | Method::OPTIONS => stream::empty().boxed_local(),
-        _ => receive_body(request).fuse().boxed_local(),
+    let has_body = !matches!(method, Method::GET | Method::HEAD | Method::OPTIONS);
+    let body = match has_body {
+        true => receive_body(request).fuse().boxed_local(),
+        false => stream::empty().boxed_local(),
     };
     let mut request = Request::new(method, &target, move |name| headers.get(name), body);
     let response = handler(&mut request).await;
-    spawn(skip_body(request));
+    if has_body {
+        spawn(skip_body(request));
+    }
     send_response(response)
 }
 

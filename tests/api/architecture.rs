@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use host::manifest::{Manifest, Route};
 
+use crate::application;
 use crate::openapi::{Operation, operations, routes};
 
 pub fn manifest() -> Manifest {
@@ -69,6 +70,19 @@ fn every_component_may_call_exactly_the_siblings_that_its_operations_ask() {
         let asked = own.flat_map(|operation| operation.asks);
         let asked = asked.map(|sibling| format!("http://{sibling}.spin.internal"));
         assert_eq!(allowed.collect::<BTreeSet<_>>(), asked.collect(), "{id}");
+    }
+}
+
+#[test]
+fn only_the_components_that_are_granted_the_database_import_sqlite() {
+    let manifest = manifest();
+    for (id, component) in &manifest.components {
+        let binary = fs::read(application().join(component.source.get_ref())).unwrap();
+        let imports = binary.windows(11).any(|bytes| bytes == b"spin:sqlite");
+        assert_eq!(imports, !component.sqlite_databases.is_empty(), "{id}");
+        let writes =
+            operations().any(|one| one.method != "GET" && component_of(&manifest, one.path) == *id);
+        assert_eq!(imports, writes, "{id}");
     }
 }
 
