@@ -1,5 +1,6 @@
 //! `cargo run`: builds the application, then serves it.
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -39,8 +40,9 @@ struct Options {
 
     /// Where the database is kept, instead of `.spin` beside the manifest; with an empty
     /// path, nowhere
+    // clap takes no empty `PathBuf`.
     #[arg(long, value_name = "PATH")]
-    state_dir: Option<PathBuf>,
+    state_dir: Option<OsString>,
 
     /// Do not show what the components write
     #[arg(short, long)]

@@ -5,9 +5,10 @@
 //! state directory, at the place and in the format of Spin
 //! (`crates/sqlite-inproc` of Spin).
 
+use std::ffi::c_int;
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use rusqlite::ffi::SQLITE_ATTACH;
@@ -38,6 +39,10 @@ const MAX_CONNECTIONS: usize = 256;
 /// The most that the rows of one statement can hold, in bytes. Spin buffers as much.
 const MAX_ROWS: usize = 128 * 1024 * 1024;
 
+/// After how many steps of SQLite's machine a statement looks whether its connection
+/// is still open: in less than a millisecond.
+const STEPS: c_int = 10_000;
+
 /// What an instance has of its component's databases.
 pub struct Databases {
     is_granted: bool,
@@ -58,13 +63,18 @@ impl Databases {
 
 /// `resource connection`. It is closed on a thread where that may take long: the
 /// last one to the database brings the file up to date.
-struct Connection(Option<Shared>);
+struct Connection {
+    shared: Option<Shared>,
+    /// Its statements end with it: with nobody left to wait for an endless one, the
+    /// process would wait.
+    _open: Arc<()>,
+}
 
 type Shared = Arc<Mutex<rusqlite::Connection>>;
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        let connection = self.0.take();
+        let connection = self.shared.take();
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn_blocking(|| drop(connection));
         }
@@ -172,14 +182,17 @@ async fn open<T>(
         }
         Ok(databases.state_dir.clone())
     })?;
-    let opened = spawn_blocking(move || connect(state_dir.as_deref())).await;
+    let open = Arc::new(());
+    let is_open = Arc::downgrade(&open);
+    let opened = spawn_blocking(move || connect(state_dir.as_deref(), is_open)).await;
     let connection = opened.map_err(|error| Error::Io(error.to_string()))??;
-    let connection = Connection(Some(Arc::new(Mutex::new(connection))));
+    let connection = Connection { shared: Some(Arc::new(Mutex::new(connection))), _open: open };
     let pushed = accessor.with(|mut store| databases(store.get()).connections.push(connection));
     pushed.map_err(|_| Error::Io("too many connections opened".into()))
 }
 
-fn connect(state_dir: Option<&Path>) -> Result<rusqlite::Connection, Error> {
+/// Opens a connection, whose statements fail once `open` is gone.
+fn connect(state_dir: Option<&Path>, open: Weak<()>) -> Result<rusqlite::Connection, Error> {
     let connection = match state_dir {
         Some(dir) => {
             fs::create_dir_all(dir).map_err(|error| {
@@ -197,9 +210,17 @@ fn connect(state_dir: Option<&Path>) -> Result<rusqlite::Connection, Error> {
         AuthAction::Attach { .. } | AuthAction::Unknown { code: SQLITE_ATTACH, .. } => {
             Authorization::Deny
         }
+        // That of all connections in this process.
+        AuthAction::Pragma { pragma_name, pragma_value: Some(_) }
+            if pragma_name.eq_ignore_ascii_case("temp_store_directory") =>
+        {
+            Authorization::Deny
+        }
         _ => Authorization::Allow,
     };
     connection.authorizer(Some(authorize)).map_err(io)?;
+    let is_closed = move || open.strong_count() == 0;
+    connection.progress_handler(STEPS, Some(is_closed)).map_err(io)?;
     Ok(connection)
 }
 
@@ -210,7 +231,7 @@ fn get<T>(
 ) -> wasmtime::Result<Shared> {
     accessor.with(|mut store| {
         let connection = databases(store.get()).connections.get(connection)?;
-        connection.0.clone().ok_or_else(|| wasmtime::Error::msg("the connection is closed"))
+        connection.shared.clone().ok_or_else(|| wasmtime::Error::msg("the connection is closed"))
     })
 }
 
@@ -252,7 +273,7 @@ fn query(
     rows: &mut Vec<Row>,
 ) -> Result<(), Error> {
     let mut statement = connection.prepare_cached(sql).map_err(io)?;
-    columns.extend(statement.column_names().into_iter().map(str::to_owned));
+    columns.extend(statement.column_names().map(str::to_owned));
     let mut found = statement.query(rusqlite::params_from_iter(parameters)).map_err(io)?;
     let mut size = 0;
     while let Some(row) = found.next().map_err(io)? {

@@ -10,6 +10,7 @@ mod limits;
 mod manifest;
 mod routing;
 mod server;
+mod sqlite;
 
 use std::path::PathBuf;
 use std::sync::LazyLock;

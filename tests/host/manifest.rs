@@ -44,19 +44,22 @@ fn what_is_wrong_is_named_with_its_line() {
         ("route = \"/exact\"", "route = \"/exact\"\nexecutor = \"wagi\"", 15, "`executor`"),
         ("route = \"/exact\"", "route = 7", 14, "a route is"),
         ("route = \"/exact\"", "route = { private = false }", 14, "only be true"),
-        ("component = \"hidden\"", "component = \"hiden\"", 40, "unknown component `hiden`"),
-        ("[component.hidden]", "[component.Hidden_1]", 42, "`Hidden_1`"),
-        ("[component.hidden]", "[component.guest]", 42, "duplicate"),
+        ("component = \"hidden\"", "component = \"hiden\"", 41, "unknown component `hiden`"),
+        ("[component.hidden]", "[component.Hidden_1]", 43, "`Hidden_1`"),
+        ("[component.hidden]", "[component.guest]", 43, "duplicate"),
         ("environment = {", "ai_models = []\nenvironment = {", 25, "`ai_models`"),
         // The line in which the array begins.
         ("\"http://self\"", "\"https://example.com\"", 26, "not to the network"),
+        ("[\"default\"]", "[\"other\"]", 31, "the database `other` needs"),
+        ("[\"default\"]", "[\n\"default\",\n\"other\"]", 33, "the database `other` needs"),
+        ("[\"default\"]", "\"default\"", 31, "expected a sequence"),
         ("files/one.txt", "files/two.txt", 23, "\"files/two.txt\" does not exist"),
         ("files/one.txt", "../one.txt", 23, "must lie in the application's folder"),
         ("**/secret.txt", "***", 24, ""),
         ("[[trigger.http]]", "[[trigger.redis]]", 9, "`redis`"),
         ("[[trigger.http]]", "[variables]\nhue = {}\n[[trigger.http]]", 10, "`hue` must be"),
         ("release/guest.wasm", "release/gone.wasm", 22, "gone.wasm"),
-        ("command = \"cargo", "command = 7 #", 33, "`command` is"),
+        ("command = \"cargo", "command = 7 #", 34, "`command` is"),
     ] {
         let error = error(from, to);
         let place = format!("spin.toml:{line}: ");
@@ -114,7 +117,7 @@ proptest! {
                 include_str!("../guest/spin.toml").lines().map(str::to_owned).collect::<Vec<_>>()
             ),
             1 => "[\\[\\]a-z.]{0,20}",
-            1 => "(route|component|source|files|command) = .{0,30}",
+            1 => "(route|component|source|files|sqlite_databases|command) = .{0,30}",
             1 => ".{0,40}",
         ], 0..60),
         whole in any::<bool>(),

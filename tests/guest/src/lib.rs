@@ -1,5 +1,7 @@
 //! A component that does what its query asks: `?do=<action>&with=<argument>`.
 
+mod sqlite;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -38,6 +40,12 @@ async fn handle(request: Request) -> Result<Response<FullBody<bytes::Bytes>>> {
             spin_sdk::time::sleep(Duration::from_millis(argument.parse()?)).await;
             count().to_string()
         }
+        "open" => sqlite::open(argument).await,
+        "execute" => sqlite::execute(argument, false).await?,
+        "execute-and-keep" => sqlite::execute(argument, true).await?,
+        "rows" => sqlite::rows(argument).await?,
+        "unread" => sqlite::unread(argument).await?,
+        "connections" => sqlite::connections().await,
         "body" => request.into_body().collect().await?.to_bytes().len().to_string(),
         "loop" => {
             eprintln!("looping");
