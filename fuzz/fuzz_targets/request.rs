@@ -3,6 +3,7 @@
 
 #![no_main]
 
+use futures::{StreamExt, stream};
 use http::Method;
 use libfuzzer_sys::fuzz_target;
 use service_kit::{Problem, Request};
@@ -17,10 +18,12 @@ fuzz_target!(|input: &[u8]| {
             Some((line[..colon].to_vec(), line[colon + 1..].to_vec()))
         })
         .collect();
-    let mut request = Request::new(Method::GET, target, move |asked| {
+    let headers = move |asked: &str| {
         let values = headers.iter().filter(|(name, _)| name == asked.as_bytes());
         values.map(|(_, value)| value.clone()).collect()
-    });
+    };
+    let body = stream::empty().boxed_local();
+    let mut request = Request::new(Method::GET, target, headers, body);
     assert!((1..=128).contains(&request.id.len()));
     assert!(request.id.bytes().all(|byte| byte.is_ascii_graphic()));
     if let Err(problem) = request.decode_path() {
@@ -29,9 +32,12 @@ fuzz_target!(|input: &[u8]| {
     }
     assert!(request.segments().iter().all(|segment| segment.chars().count() <= 256));
     request.prefers_html();
-    request.precondition("\"0123456789abcdef\"");
+    request.bearer_token();
+    request.conditions().allow_write(Some("\"0123456789abcdef\""));
+    request.conditions().to_sql();
     for name in ["id", "limit", "offset"] {
-        let problems = [request.parameters(name).err(), request.number_parameter(name, 1..=100, 3).err()];
+        let problems =
+            [request.parameters(name).err(), request.number_parameter(name, 1..=100, 3).err()];
         for problem in problems.into_iter().flatten() {
             assert!(matches!(problem, Problem::BadRequest(detail) if detail.contains(name)));
         }
