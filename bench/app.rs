@@ -78,12 +78,16 @@ fn folder() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// A loader of the application, whose components it builds first.
+/// A loader of the application, whose components it builds first. Its database is a
+/// new one.
 fn loader() -> Loader {
     static PREPARED: std::sync::Once = std::sync::Once::new();
-    PREPARED
-        .call_once(|| prepare::build_components(folder()).expect("the components can be built"));
-    Loader::new(folder()).log(Log::quiet())
+    let state_dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench");
+    PREPARED.call_once(|| {
+        prepare::build_components(folder()).expect("the components can be built");
+        _ = std::fs::remove_dir_all(&state_dir);
+    });
+    Loader::new(folder()).log(Log::quiet()).state_dir(state_dir)
 }
 
 /// A runtime of one thread, as each shard of the server has.

@@ -23,7 +23,7 @@ FAN_OUTS = ("/users/<username>/bookings", "/users/<username>/suggested")
 # Headers that each server chooses, or each response.
 OWN_HEADERS = {"connection", "date", "etag", "keep-alive", "server", "x-request-id"}
 
-# per_second, p50_ms and p99_ms.
+# per_second, p50_ms and p99_ms; of writes also errors.
 Figures = dict[str, float]
 
 
@@ -38,8 +38,12 @@ def conditions(side: Side, name: str) -> dict[str, str]:
 
 
 def get(side: Side, path: str, headers: dict[str, str] | None = None) -> tuple[int, dict, str]:
+    return send(side, "GET", path, headers or {})
+
+
+def send(side: Side, method: str, path: str, headers: dict[str, str]) -> tuple[int, dict, str]:
     connection = http.client.HTTPConnection("127.0.0.1", side.port(path), timeout=30)
-    connection.request("GET", path, headers=headers or {})
+    connection.request(method, path, headers=headers)
     response = connection.getresponse()
     received = {name.lower(): value for name, value in response.getheaders()}
     body = response.read().decode()
@@ -60,21 +64,29 @@ def responses(side: Side) -> dict[str, Any]:
 
 def wrk(side: Side, name: str, connections: int, seconds: int) -> Figures:
     """Sends each request as soon as the one before on its connection is answered."""
-    command = ["wrk", f"-t{min(connections, 2)}", f"-c{connections}", f"-d{seconds}s", "--latency"]
-    command += ["--timeout", "30s"]
-    for header, value in conditions(side, name).items():
-        command += ["-H", f"{header}: {value}"]
     path = PATHS[name]
-    report = run([*command, f"http://127.0.0.1:{side.port(path)}{path}"])
-    figures = {
-        f"p{percent}_ms": float(number) * {"us": 0.001, "ms": 1, "s": 1000}[unit]
-        for percent, number, unit in re.findall(r"^ +(50|99)% +([\d.]+)(us|ms|s)$", report, re.M)
-    }
+    options = [f"-t{min(connections, 2)}", f"-c{connections}", f"-d{seconds}s"]
+    for header, value in conditions(side, name).items():
+        options += ["-H", f"{header}: {value}"]
+    report, figures = run_wrk(side, [*options, f"http://127.0.0.1:{side.port(path)}{path}"])
     total = int(re.findall(r"(\d+) requests in", report)[0])
     refused = sum(map(int, re.findall(r"Non-2xx or 3xx responses: (\d+)", report)))
-    if "Socket errors" in report or refused != (total if name == "a 404" else 0):
+    if refused != (total if name == "a 404" else 0):
         raise SystemExit(f"Error: {side.name} answered {name} wrongly under load:\n{report}")
-    return {"per_second": float(re.findall(r"Requests/sec: +([\d.]+)", report)[0])} | figures
+    return figures
+
+
+def run_wrk(side: Side, options: list[str]) -> tuple[str, Figures]:
+    """What wrk reports, and the figures in it."""
+    report = run(["wrk", "--latency", "--timeout", "30s", *options])
+    if "Socket errors" in report:
+        raise SystemExit(f"Error: {side.name} lost connections under load:\n{report}")
+    per_second = float(re.findall(r"Requests/sec: +([\d.]+)", report)[0])
+    times = {
+        f"p{percent}_ms": float(number) * {"us": 0.001, "ms": 1, "s": 1000}[unit]
+        for percent, number, unit in re.findall(r"^ +(50|99)% +([\d.]+)(us|ms|s) *$", report, re.M)
+    }
+    return report, {"per_second": per_second} | times
 
 
 def oha(side: Side, name: str, connections: int, seconds: int, rate: float) -> Figures:

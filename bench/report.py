@@ -15,19 +15,31 @@ def tables(results: dict[str, Any]) -> str:
     sides = list(results["processes"])
     first = sides[0]
     load, fixed = results["load"], results["fixed_rate"]
+    without, writes = results["without_database"], results["writes"]
 
     def rate(by_side: dict[str, Any], side: str) -> str:
         if side not in by_side:
             return ""
         per_second = by_side[side]["per_second"]
         own = by_side[first]["per_second"]
-        return f"{per_second:,}" if side == first else f"{per_second:,} ({own / per_second:.2f})"
+        ratio = "" if side == first else f" ({own / per_second:.2f})"
+        errors = by_side[side].get("errors")
+        return f"{per_second:,}{ratio}" + (f", {errors} failed" if errors else "")
 
     def times(by_side: dict[str, Any], side: str) -> str:
         return "{p50_ms}, {p99_ms}".format(**by_side[side]) if side in by_side else ""
 
+    def gain(name: str, side: str) -> str:
+        per_second = without[name][side]["per_second"]
+        return f"{per_second:,} ({per_second / load[name][side]['per_second']:.2f})"
+
     rates = [[code(name), *(rate(row, side) for side in sides)] for name, row in load.items()]
     waits = [[code(name), *(times(row, side) for side in sides)] for name, row in load.items()]
+    readers = list(next(iter(without.values()), {}))
+    bare = [[code(name), *(gain(name, side) for side in readers)] for name in without]
+    writers = list(next(iter(writes.values()), {}))
+    written = [[name, *(rate(row, side) for side in writers)] for name, row in writes.items()]
+    write_waits = [[name, *(times(row, side) for side in writers)] for name, row in writes.items()]
     peers = list(next(iter(fixed.values()), {}))
     steady = [
         [code(name), f"{row[first]['per_second']:,}", *(times(row, side) for side in peers)]
@@ -42,6 +54,9 @@ def tables(results: dict[str, Any]) -> str:
             table(["requests/s", *sides], rates),
             table(["p50, p99 in ms", *sides], waits),
             table(["the same, at a fixed rate", "requests/s", *peers], steady),
+            table(["requests/s without a database", *readers], bare),
+            table(["writes/s", *writers], written),
+            table(["p50, p99 in ms of writes", *writers], write_waits),
             table(["a server", *sides], processes),
         ]
     )

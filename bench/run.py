@@ -4,10 +4,11 @@
 
 builds the servers, starts each alone, checks that it answers as this application
 does, loads it, prints the tables of the README and writes bench/results.json. With
-options, it writes target/bench/results.json. Needs Python 3.11, wrk (a package of
-Debian and of Homebrew) and oha (`cargo install oha`). `spin` and `wasmtime` take
-part if they are on the PATH. Takes half an hour once everything is built, on a machine that
-should do nothing else.
+options, it writes target/bench/results.json. The databases are in target/bench, so
+writes wait for the disk of that folder. Needs Python 3.11, wrk (a package of Debian and
+of Homebrew) and oha (`cargo install oha`). `spin` and `wasmtime` take part if they are
+on the PATH. Takes half an hour once everything is built, on a machine that should do
+nothing else.
 """
 
 import argparse
@@ -27,11 +28,24 @@ from typing import Any
 
 from load import FAN_OUTS, MOVIE, Figures, get, oha, responses, routes, wrk
 from report import tables
-from sides import FOLDER, ROOT, Side, build, resident_mb, sides, started
+from sides import (
+    DATABASE,
+    FOLDER,
+    ROOT,
+    Side,
+    build,
+    resident_mb,
+    sides,
+    started,
+    without_database,
+)
+from writes import syncs, writes
 
 # The servers and requests that are also measured at a fixed rate.
 STEADY_SIDES = ("this application", "native")
 STEADY_ROUTES = ("/movies/<id>", *FAN_OUTS)
+# Whose writes are measured.
+WRITERS = ("this application", "spin up", "native")
 
 # The figures of all rounds, by request and server.
 Rounds = defaultdict[str, defaultdict[str, list[Figures]]]
@@ -42,9 +56,13 @@ def measure(servers: list[Side], options: argparse.Namespace, folder: Path) -> d
     else the machine does hits all of them. What they compile is kept in `folder`."""
     load: Rounds = defaultdict(lambda: defaultdict(list))
     steady: Rounds = defaultdict(lambda: defaultdict(list))
+    without: Rounds = defaultdict(lambda: defaultdict(list))
+    written: Rounds = defaultdict(lambda: defaultdict(list))
+    disk: list[Figures] = []
     connections, seconds = options.connections, options.seconds
     expected: dict[str, Any] = {}
     processes = {}
+    readers = without_database()
     for side in servers:
         say(f"starts and memory: {side.name}")
         processes[side.name] = process_figures(side, folder / side.name, options, expected)
@@ -61,11 +79,29 @@ def measure(servers: list[Side], options: argparse.Namespace, folder: Path) -> d
                     rate = load[name][STEADY_SIDES[0]][0]["per_second"] / 2
                     wrk(side, name, connections, 1)
                     steady[name][side.name].append(oha(side, name, connections, seconds, rate))
+        for side in readers:
+            with started(side, folder / side.name):
+                for name in FAN_OUTS:
+                    wrk(side, name, connections, 1)
+                    without[name][side.name].append(wrk(side, name, connections, seconds))
+            if DATABASE.exists():
+                raise SystemExit(f"Error: {side.name} has a database without being allowed one")
+        for side in (side for side in servers if side.name in WRITERS):
+            figures = writes(side, folder / side.name, connections, seconds)
+            for name, run in figures.items():
+                written[name][side.name].append(run)
+            disk.append(syncs())
+    written["1 connection"]["fsync"] = disk
+    speeds = [run["per_second"] for run in disk]
     return {
         # The largest p99 of a request and server, divided by the least.
         "p99_spread": rounded(max(spreads(load))),
+        # The same for how often the disk can be waited for in a second.
+        "fsync_spread": rounded(max(speeds) / min(speeds)),
         "load": medians(load),
         "fixed_rate": medians(steady),
+        "without_database": medians(without),
+        "writes": medians(written),
         "processes": processes,
     }
 
@@ -98,8 +134,14 @@ def seconds_to_answer(side: Side, cache: Path) -> float:
 
 
 def medians(rounds: Rounds) -> dict[str, dict[str, Figures]]:
+    """Of all figures, except that errors are added up."""
+
     def of(runs: list[Figures]) -> Figures:
-        return {name: rounded(median(run[name] for run in runs)) for name in runs[0]}
+        columns = {name: [run[name] for run in runs] for name in runs[0]}
+        return {
+            name: sum(column) if name == "errors" else rounded(median(column))
+            for name, column in columns.items()
+        }
 
     return {
         name: {side: of(runs) for side, runs in by_side.items()}

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -15,7 +16,10 @@ from time import monotonic, sleep
 ROOT = Path(__file__).resolve().parents[1]
 # What a run leaves behind, except its results.
 FOLDER = ROOT / "target/bench"
-SERVICES = ("bookings", "movies", "users")
+# Where each server starts with a new database.
+STATE = FOLDER / "state"
+DATABASE = STATE / "sqlite_db.db"
+SERVICES = ("bookings", "movies", "showtimes", "users")
 HOST = ROOT / "target/host/host"
 NATIVE = FOLDER / "native/release/native"
 GUNICORN = FOLDER / "venv/bin/gunicorn"
@@ -37,17 +41,39 @@ class Side:
         return self.ports[path.split("/")[1]]
 
 
-def sides() -> list[Side]:
-    """The servers that this machine can run. The others are compared with the first."""
+def applications(folder: Path) -> list[Side]:
+    """The servers of the whole application in `folder`."""
     port = free_port()
     one = dict.fromkeys(SERVICES, port)
-    listen: Arguments = ["--listen", f"127.0.0.1:{port}", "--quiet", "--from", ROOT]
-    found = [Side("this application", [[HOST, "--no-build", *listen]], one)]
+    options: Arguments = ["--listen", f"127.0.0.1:{port}", "--quiet", "--from", folder]
+    options += ["--state-dir", STATE]
+    found = [Side("this application", [[HOST, "--no-build", *options]], one)]
     if shutil.which("spin"):
-        found.append(Side("spin up", [["spin", "up", *listen]], one))
+        found.append(Side("spin up", [["spin", "up", *options]], one))
+    return found
+
+
+def without_database() -> list[Side]:
+    """The servers of a copy of the application that has no database."""
+    folder = FOLDER / "without-database"
+    manifest = (ROOT / "spin.toml").read_text(encoding="utf-8")
+    for component in tomllib.loads(manifest)["component"].values():
+        for path in (component["source"], *component["files"]):
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / path, folder / path)
+    lines = manifest.splitlines(keepends=True)
+    kept = [line for line in lines if not line.startswith("sqlite_databases")]
+    (folder / "spin.toml").write_text("".join(kept), encoding="utf-8")
+    return applications(folder)
+
+
+def sides() -> list[Side]:
+    """The servers that this machine can run. The others are compared with the first."""
+    found = applications(ROOT)
     if shutil.which("wasmtime"):
         # It serves one component. The first three options are what it needs, the
         # last one makes it faster.
+        port = free_port()
         options = ["-Scli", "-Sp3", "-Wcomponent-model-async", "-Opooling-allocator"]
         options += ["--addr", f"127.0.0.1:{port}", "--dir", f"{ROOT}/data::data"]
         component = ROOT / "target/wasm32-wasip2/release/movies.wasm"
@@ -56,8 +82,12 @@ def sides() -> list[Side]:
 
     ports = {service: free_port() for service in SERVICES}
     at = [f"{service}=127.0.0.1:{port}" for service, port in ports.items()]
-    found.append(Side("native", [[NATIVE, service, *at] for service in SERVICES], ports))
+    processes: list[Arguments] = [[NATIVE, service, *at] for service in SERVICES]
+    environment = {"SQLITE_DB": str(DATABASE), "WRITE_TOKEN": ""}
+    found.append(Side("native", processes, ports, environment))
 
+    # Flask only reads, so nobody asks it for showtimes.
+    ports = {service: port for service, port in ports.items() if service != "showtimes"}
     urls = {service.upper(): f"http://127.0.0.1:{port}" for service, port in ports.items()}
     environment = urls | {"DATA": str(ROOT / "data/cinema")}
     workers = ["--workers", str(os.cpu_count()), "--worker-class", "gthread", "--threads", "8"]
@@ -100,7 +130,10 @@ def run(*command: str | Path) -> None:
 @contextmanager
 def started(side: Side, cache: Path | None = None) -> Iterator[list[int]]:
     """The processes of `side`, from when all of them listen to the end of the
-    context. Gives their ids. Compiled components are kept in `cache`."""
+    context. Gives their ids. Compiled components are kept in `cache`. What the server
+    before has stored is removed."""
+    shutil.rmtree(STATE, ignore_errors=True)
+    STATE.mkdir(parents=True)
     environment = os.environ | side.environment
     if cache:
         environment |= {"HOME": str(cache)}

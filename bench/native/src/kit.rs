@@ -1,6 +1,9 @@
 //! The `service-kit` of the components, without WebAssembly: the same files,
-//! except that `wasi` sends and receives requests over sockets.
+//! except that `wasi` sends and receives requests over sockets, and opens the database
+//! itself.
 
+#[path = "../../../service-kit/src/conditions.rs"]
+pub mod conditions;
 #[path = "../../../service-kit/src/data_file.rs"]
 pub mod data_file;
 #[path = "../../../service-kit/src/json.rs"]
@@ -17,13 +20,20 @@ pub mod route;
 pub mod service;
 #[path = "../../../service-kit/src/sibling.rs"]
 pub mod sibling;
+#[path = "../../../service-kit/src/table.rs"]
+pub mod table;
 #[path = "../../../service-kit/src/unique_keys.rs"]
 mod unique_keys;
+#[path = "../../../service-kit/src/variable.rs"]
+pub mod variable;
 pub mod wasi;
 
+pub use conditions::Conditions;
 pub use data_file::{DataFile, Fields, Record, Records};
 pub use problem::Problem;
 pub use request::Request;
 pub use response::Response;
 pub use route::{Route, get};
 pub use sibling::Sibling;
+pub use table::{Row, Table, Value};
+pub use variable::Variable;

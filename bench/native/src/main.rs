@@ -3,18 +3,22 @@
 //! loopback connections that are kept.
 //!
 //! ```sh
-//! native movies movies=127.0.0.1:4001 &
-//! native bookings bookings=127.0.0.1:4002 &
-//! native users users=127.0.0.1:4003 bookings=127.0.0.1:4002 movies=127.0.0.1:4001 &
+//! export WRITE_TOKEN= SQLITE_DB=cinema.db
+//! at="movies=127.0.0.1:4001 bookings=127.0.0.1:4002 users=127.0.0.1:4003 showtimes=127.0.0.1:4004"
+//! for service in movies bookings users showtimes; do native $service $at & done
 //! curl http://127.0.0.1:4003/users/dwight_schrute/suggested
 //! ```
 //!
-//! The working directory is the one of the application, with `data` in it.
+//! Variables come from the environment. `SQLITE_DB` is the path of the database; without
+//! it, there is none. The working directory is the one of the application, with `data`
+//! in it.
 
 #[path = "../../../components/bookings/src/lib.rs"]
 mod bookings;
 #[path = "../../../components/movies/src/lib.rs"]
 mod movies;
+#[path = "../../../components/showtimes/src/lib.rs"]
+mod showtimes;
 #[path = "../../../components/users/src/lib.rs"]
 mod users;
 
@@ -38,6 +42,7 @@ fn main() {
     let handle = match &service[..] {
         "bookings" => bookings::component::handle,
         "movies" => movies::component::handle,
+        "showtimes" => showtimes::component::handle,
         "users" => users::component::handle,
         _ => panic!("no such service: `{service}`"),
     };

@@ -1,5 +1,5 @@
-//! Requests and responses over sockets, in place of those that a component
-//! exchanges with its host.
+//! Requests and responses over sockets, and a database in this process, in place of
+//! what a component gets from its host.
 //!
 //! As in the host, each core has a thread that answers the requests of its
 //! connections alone.
@@ -8,43 +8,55 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::env;
 use std::net::TcpListener;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::thread::{self, available_parallelism};
 use std::time::Duration;
 
 use futures::future::LocalBoxFuture;
+use futures::{Stream, StreamExt};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Request as HttpRequest, Response as HttpResponse};
 use http_body_util::{BodyExt, Empty, Full, Limited};
-use hyper::body::{Bytes, Incoming};
+use hyper::body::{Body, Bytes, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use rusqlite::types::Value as SqliteValue;
+use spin_sdk::sqlite::{RowResult, Value};
 use tokio::net::TcpStream;
 use tokio::runtime::Builder;
+use tokio::sync::Mutex;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use tokio::task::{LocalSet, spawn_local};
+use tokio::task::{LocalSet, spawn_blocking, spawn_local};
 
 use crate::request::Request;
 use crate::response::Response;
 
-/// Exports `$handler`, an `async` closure from `Request` to `Response`.
+/// How long a statement waits for the lock that another connection has on the file, as
+/// in the host.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How much of a request's body is read and dropped after the response, in bytes, as in
+/// the components.
+const MAX_UNREAD: usize = 1024 * 1024;
+
+/// Exports `$handler`, an `async` closure from `&mut Request` to `Response`.
 #[macro_export]
 macro_rules! export_http_handler {
     ($handler:expr) => {
         pub mod component {
             pub fn handle(
-                request: $crate::Request,
-            ) -> futures::future::LocalBoxFuture<'static, $crate::Response> {
-                Box::pin(async move { ($handler)(request).await })
+                request: &mut $crate::Request,
+            ) -> futures::future::LocalBoxFuture<'_, $crate::Response> {
+                Box::pin(($handler)(request))
             }
         }
     };
 }
 
-pub type Handler = fn(Request) -> LocalBoxFuture<'static, Response>;
+pub type Handler = for<'a> fn(&'a mut Request) -> LocalBoxFuture<'a, Response>;
 
 /// Where each service listens.
 static ADDRESSES: OnceLock<BTreeMap<String, String>> = OnceLock::new();
@@ -92,15 +104,39 @@ async fn handle(
     request: HttpRequest<Incoming>,
     handler: Handler,
 ) -> Result<HttpResponse<Full<Bytes>>, Infallible> {
-    let (head, _) = request.into_parts();
+    let (head, body) = request.into_parts();
+    let has_body = !body.is_end_stream();
     let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
     let values = move |name: &str| bytes(&head.headers, name);
-    let response = handler(Request::new(head.method, target, values)).await;
+    let body = receive_body(body).boxed_local();
+    let mut request = Request::new(head.method, target, values, body);
+    let response = handler(&mut request).await;
+    if has_body {
+        spawn_local(skip_body(request));
+    }
     let mut sent = HttpResponse::builder().status(response.status);
     for (name, value) in &response.headers {
         sent = sent.header(*name, &value[..]);
     }
     Ok(sent.body(Full::from(response.body)).expect("headers that the kit made"))
+}
+
+/// The parts of `body`.
+fn receive_body(body: Incoming) -> impl Stream<Item = Result<Vec<u8>, String>> {
+    body.into_data_stream().map(|part| match part {
+        Ok(part) => Ok(part.into()),
+        Err(error) => Err(error.to_string()),
+    })
+}
+
+async fn skip_body(request: Request) {
+    let mut body = request.into_body();
+    let mut skipped = 0;
+    while skipped < MAX_UNREAD
+        && let Some(Ok(part)) = body.next().await
+    {
+        skipped += part.len();
+    }
 }
 
 fn bytes(headers: &HeaderMap, name: &str) -> Vec<Vec<u8>> {
@@ -150,6 +186,77 @@ impl ClientResponse {
 /// Waits for `duration`.
 pub(crate) async fn sleep(duration: Duration) {
     tokio::time::sleep(duration).await;
+}
+
+/// A connection to the database at the path `SQLITE_DB`. The threads of a process share
+/// it, and each statement runs on a thread that may block, as in the host.
+pub(crate) struct Connection(Arc<Mutex<rusqlite::Connection>>);
+
+impl Connection {
+    /// Opens a connection, if there is a database.
+    pub(crate) async fn open() -> Result<Option<Self>, String> {
+        let Some(path) = env::var_os("SQLITE_DB") else { return Ok(None) };
+        let connect = || {
+            let connection = rusqlite::Connection::open(path)?;
+            connection.busy_timeout(BUSY_TIMEOUT)?;
+            Ok(connection)
+        };
+        let connection = block_on_another_thread(connect).await?;
+        Ok(Some(Self(Arc::new(Mutex::new(connection)))))
+    }
+
+    /// Executes `statement`, and gives the rows that it returns.
+    pub(crate) async fn execute(
+        &self,
+        statement: &str,
+        parameters: Vec<Value>,
+    ) -> Result<Vec<RowResult>, String> {
+        let connection = self.0.clone().lock_owned().await;
+        let statement = statement.to_owned();
+        block_on_another_thread(move || query(&connection, &statement, parameters)).await
+    }
+}
+
+fn query(
+    connection: &rusqlite::Connection,
+    statement: &str,
+    parameters: Vec<Value>,
+) -> rusqlite::Result<Vec<RowResult>> {
+    let mut statement = connection.prepare_cached(statement)?;
+    let columns = statement.column_count();
+    let parameters = parameters.into_iter().map(to_sqlite);
+    let rows = statement.query_map(rusqlite::params_from_iter(parameters), |row| {
+        let values = (0..columns).map(|column| row.get(column).map(from_sqlite));
+        Ok(RowResult { values: values.collect::<Result<_, _>>()? })
+    })?;
+    rows.collect()
+}
+
+async fn block_on_another_thread<T: Send + 'static>(
+    work: impl FnOnce() -> rusqlite::Result<T> + Send + 'static,
+) -> Result<T, String> {
+    let done = spawn_blocking(work).await.map_err(|error| error.to_string())?;
+    done.map_err(|error| error.to_string())
+}
+
+fn to_sqlite(value: Value) -> SqliteValue {
+    match value {
+        Value::Integer(integer) => SqliteValue::Integer(integer),
+        Value::Real(real) => SqliteValue::Real(real),
+        Value::Text(text) => SqliteValue::Text(text),
+        Value::Blob(bytes) => SqliteValue::Blob(bytes),
+        Value::Null => SqliteValue::Null,
+    }
+}
+
+fn from_sqlite(value: SqliteValue) -> Value {
+    match value {
+        SqliteValue::Integer(integer) => Value::Integer(integer),
+        SqliteValue::Real(real) => Value::Real(real),
+        SqliteValue::Text(text) => Value::Text(text),
+        SqliteValue::Blob(bytes) => Value::Blob(bytes),
+        SqliteValue::Null => Value::Null,
+    }
 }
 
 /// The value of an environment variable, in place of a Spin variable.
