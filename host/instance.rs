@@ -1,7 +1,6 @@
 //! Instances of components: what each one contains, how long it lives, and what
 //! it may use.
 
-use std::path::Path;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
@@ -24,7 +23,7 @@ use crate::engine::TICK;
 use crate::limits::Limits;
 use crate::log::{Log, Stdio};
 use crate::outbound::{Application, Outbound};
-use crate::sqlite::Databases;
+use crate::sqlite::{Database, Databases};
 use crate::variables::Values;
 
 /// How many requests an instance answers before it is dropped. This and the
@@ -57,10 +56,8 @@ pub struct InstanceBuilder {
     pub environment: Vec<(String, String)>,
     /// Its variables.
     pub variables: Values,
-    /// Whether it may use the database.
-    pub has_database: bool,
-    /// Where the database is kept; in memory if nowhere.
-    pub state_dir: Option<Arc<Path>>,
+    /// The database, if it may use it.
+    pub database: Option<Arc<Database>>,
     /// Whom it may call.
     pub allowed: Arc<[AllowedHost]>,
     /// Where its output goes.
@@ -114,7 +111,7 @@ impl InstanceBuilder {
         }
         let state = State {
             variables: self.variables.clone(),
-            databases: Databases::new(self.has_database, self.state_dir.clone()),
+            databases: Databases::new(self.database.clone()),
             wasi: wasi.build(),
             http: WasiHttpCtx::new(),
             table: ResourceTable::new(),

@@ -2,7 +2,7 @@
 //! components.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf, absolute};
+use std::path::{PathBuf, absolute};
 use std::sync::{Arc, OnceLock, Weak};
 
 use anyhow::{Context, Result, ensure};
@@ -22,6 +22,7 @@ use crate::log::Log;
 use crate::manifest::{self, Manifest};
 use crate::router::{Route, Router};
 use crate::shard;
+use crate::sqlite::Database;
 use crate::variables::{self, Values};
 
 /// Loads an application, with changes if a test needs them.
@@ -103,9 +104,10 @@ impl Loader {
         let values = variables::of_application(&manifest, &self.variables)?;
         let state_dir = match &self.state_dir {
             Some(path) if path.as_os_str().is_empty() => None,
-            Some(path) => Some(absolute(path)?.into()),
-            None => Some(manifest.dir.join(".spin").into()),
+            Some(path) => Some(absolute(path)?),
+            None => Some(manifest.dir.join(".spin")),
         };
+        let database = Arc::new(Database::new(state_dir));
         let compiler = Compiler::new(
             self.limits.instances,
             |state: &State| &state.variables,
@@ -124,7 +126,7 @@ impl Loader {
         Ok(App(Arc::new_cyclic(|application| {
             for (id, compiled) in compiled {
                 let builder =
-                    self.builder(&manifest, &id, compiled, &compiler, &state_dir, application);
+                    self.builder(&manifest, &id, compiled, &compiler, &database, application);
                 components.insert(id, wasm(builder));
             }
             Inner {
@@ -146,7 +148,7 @@ impl Loader {
         id: &str,
         compiled: Compiled,
         compiler: &Compiler<State>,
-        state_dir: &Option<Arc<Path>>,
+        database: &Arc<Database>,
         application: &Weak<Inner>,
     ) -> InstanceBuilder {
         let component = &manifest.components[id];
@@ -158,8 +160,7 @@ impl Loader {
             files: compiled.files,
             environment: component.environment.clone().into_iter().collect(),
             variables: compiled.variables,
-            has_database: !component.sqlite_databases.is_empty(),
-            state_dir: state_dir.clone(),
+            database: (!component.sqlite_databases.is_empty()).then(|| database.clone()),
             allowed: component.allowed_outbound_hosts.clone().into(),
             log: self.log.clone(),
             limits: self.limits,

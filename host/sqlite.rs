@@ -7,7 +7,7 @@
 
 use std::ffi::c_int;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use rusqlite::ffi::SQLITE_ATTACH;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use tokio::runtime::Handle;
-use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
 use wasmtime::StoreContextMut;
@@ -29,8 +29,8 @@ use crate::manifest::DATABASE;
 /// The name of the file in the state directory.
 const FILE: &str = "sqlite_db.db";
 
-/// How long a statement waits: for its turn on the connection, and then for the lock
-/// that another connection has on the file.
+/// How long a statement waits in all: for its turn on the connection, for its turn to
+/// write, and for a lock that another process has on the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The most connections that an instance can have open at the same time.
@@ -43,27 +43,42 @@ const MAX_ROWS: usize = 128 * 1024 * 1024;
 /// is still open: in less than a millisecond.
 const STEPS: c_int = 10_000;
 
+/// The database of an application.
+pub struct Database {
+    /// Where it is. Without a state directory, each connection has a database of its own
+    /// in memory.
+    state_dir: Option<PathBuf>,
+    /// The turn to write, first come, first served. SQLite has no queue: a connection
+    /// that finds the file locked looks again after up to 100 ms.
+    turn: Mutex<()>,
+}
+
+impl Database {
+    /// The database in `state_dir`, or in memory.
+    pub fn new(state_dir: Option<PathBuf>) -> Self {
+        Self { state_dir, turn: Mutex::new(()) }
+    }
+}
+
 /// What an instance has of its component's databases.
 pub struct Databases {
-    is_granted: bool,
-    state_dir: Option<Arc<Path>>,
+    granted: Option<Arc<Database>>,
     connections: ResourceTable,
 }
 
 impl Databases {
-    /// Access to the database in `state_dir`, if the component `is_granted` it.
-    /// Without a state directory, each connection has a database of its own in
-    /// memory.
-    pub fn new(is_granted: bool, state_dir: Option<Arc<Path>>) -> Self {
+    /// Access to the database that the component is granted, if any.
+    pub fn new(granted: Option<Arc<Database>>) -> Self {
         let mut connections = ResourceTable::new();
         connections.set_max_capacity(MAX_CONNECTIONS);
-        Self { is_granted, state_dir, connections }
+        Self { granted, connections }
     }
 }
 
 /// `resource connection`. It is closed on a thread where that may take long: the
 /// last one to the database brings the file up to date.
 struct Connection {
+    database: Arc<Database>,
     shared: Option<Shared>,
     /// Its statements end with it: with nobody left to wait for an endless one, the
     /// process would wait.
@@ -150,21 +165,26 @@ pub fn add_to_linker<T: Send>(
         "[method]connection.execute-async",
         move |accessor, (connection, sql, parameters)| {
             let connection = get(accessor, databases, &connection);
-            Box::pin(async move { Ok((execute(accessor, connection?, sql, parameters).await?,)) })
+            Box::pin(async move {
+                let (database, connection) = connection?;
+                let statement =
+                    Statement { sql, parameters, deadline: Instant::now() + BUSY_TIMEOUT };
+                Ok((execute(accessor, database, connection, statement).await?,))
+            })
         },
     )?;
     sqlite.func_wrap_concurrent(
         "[method]connection.last-insert-rowid-async",
         move |accessor, (connection,)| {
             let connection = get(accessor, databases, &connection);
-            Box::pin(async move { Ok((connection?.lock().await.last_insert_rowid(),)) })
+            Box::pin(async move { Ok((connection?.1.lock().await.last_insert_rowid(),)) })
         },
     )?;
     sqlite.func_wrap_concurrent(
         "[method]connection.changes-async",
         move |accessor, (connection,)| {
             let connection = get(accessor, databases, &connection);
-            Box::pin(async move { Ok((connection?.lock().await.changes(),)) })
+            Box::pin(async move { Ok((connection?.1.lock().await.changes(),)) })
         },
     )
 }
@@ -174,19 +194,16 @@ async fn open<T>(
     databases: fn(&mut T) -> &mut Databases,
     label: &str,
 ) -> Result<Resource<Connection>, Error> {
-    let state_dir = accessor.with(|mut store| {
-        let databases = databases(store.get());
-        // The manifest grants no other database, so no label is unknown here.
-        if !databases.is_granted || label != DATABASE {
-            return Err(Error::AccessDenied);
-        }
-        Ok(databases.state_dir.clone())
-    })?;
+    let granted = accessor.with(|mut store| databases(store.get()).granted.clone());
+    // The manifest grants no other database, so no label is unknown here.
+    let granted = granted.filter(|_| label == DATABASE);
+    let database = granted.ok_or(Error::AccessDenied)?;
     let open = Arc::new(());
-    let is_open = Arc::downgrade(&open);
-    let opened = spawn_blocking(move || connect(state_dir.as_deref(), is_open)).await;
+    let (is_open, location) = (Arc::downgrade(&open), database.clone());
+    let opened = spawn_blocking(move || connect(location.state_dir.as_deref(), is_open)).await;
     let connection = opened.map_err(|error| Error::Io(error.to_string()))??;
-    let connection = Connection { shared: Some(Arc::new(Mutex::new(connection))), _open: open };
+    let shared = Some(Arc::new(Mutex::new(connection)));
+    let connection = Connection { database, shared, _open: open };
     let pushed = accessor.with(|mut store| databases(store.get()).connections.push(connection));
     pushed.map_err(|_| Error::Io("too many connections opened".into()))
 }
@@ -228,35 +245,42 @@ fn get<T>(
     accessor: &Accessor<T>,
     databases: fn(&mut T) -> &mut Databases,
     connection: &Resource<Connection>,
-) -> wasmtime::Result<Shared> {
+) -> wasmtime::Result<(Arc<Database>, Shared)> {
     accessor.with(|mut store| {
         let connection = databases(store.get()).connections.get(connection)?;
-        connection.shared.clone().ok_or_else(|| wasmtime::Error::msg("the connection is closed"))
+        let shared = connection.shared.clone();
+        let shared = shared.ok_or_else(|| wasmtime::Error::msg("the connection is closed"))?;
+        Ok((connection.database.clone(), shared))
     })
 }
 
-/// Runs the statement `sql` to its end, and only then passes its rows on: whoever
-/// reads them slowly does not keep the database busy.
-async fn execute<T>(
-    accessor: &Accessor<T>,
-    connection: Shared,
+/// A statement with its parameters.
+struct Statement {
     sql: String,
     parameters: Vec<Value>,
+    /// When it stops to wait.
+    deadline: Instant,
+}
+
+/// Runs `statement` to its end, and only then passes its rows on: whoever reads them
+/// slowly does not keep the database busy.
+async fn execute<T>(
+    accessor: &Accessor<T>,
+    database: Arc<Database>,
+    connection: Shared,
+    statement: Statement,
 ) -> wasmtime::Result<Result<Executed, Error>> {
-    let deadline = Instant::now() + BUSY_TIMEOUT;
-    let (columns, rows, result) = match timeout_at(deadline, connection.lock_owned()).await {
+    let turn = timeout_at(statement.deadline, connection.lock_owned()).await;
+    let (columns, rows, result) = match turn {
         Ok(connection) => {
             spawn_blocking(move || {
                 let (mut columns, mut rows) = (Vec::new(), Vec::new());
-                let wait = deadline.saturating_duration_since(Instant::now());
-                let result = connection.busy_timeout(wait).map_err(io);
-                let result = result
-                    .and_then(|()| query(connection, &sql, &parameters, &mut columns, &mut rows));
+                let result = statement.run(&database, &connection, &mut columns, &mut rows);
                 (columns, rows, result)
             })
             .await?
         }
-        Err(_) => (Vec::new(), Vec::new(), Err(Error::Io("database is locked".into()))),
+        Err(_) => (Vec::new(), Vec::new(), Err(locked())),
     };
     accessor.with(|mut store| {
         let rows = StreamReader::new(&mut store, rows)?;
@@ -265,27 +289,50 @@ async fn execute<T>(
     })
 }
 
-fn query(
-    connection: OwnedMutexGuard<rusqlite::Connection>,
-    sql: &str,
-    parameters: &[Value],
-    columns: &mut Vec<String>,
-    rows: &mut Vec<Row>,
-) -> Result<(), Error> {
-    let mut statement = connection.prepare_cached(sql).map_err(io)?;
-    columns.extend(statement.column_names().map(str::to_owned));
-    let mut found = statement.query(rusqlite::params_from_iter(parameters)).map_err(io)?;
-    let mut size = 0;
-    while let Some(row) = found.next().map_err(io)? {
-        let values = (0..columns.len()).map(|column| row.get_ref(column).map(Value::from));
-        let row = Row { values: values.collect::<Result<_, _>>().map_err(io)? };
-        size += row.values.iter().map(Value::size).sum::<usize>();
-        if size > MAX_ROWS {
-            return Err(Error::Io(format!("the rows hold more than {MAX_ROWS} bytes")));
+impl Statement {
+    fn run(
+        &self,
+        database: &Database,
+        connection: &rusqlite::Connection,
+        columns: &mut Vec<String>,
+        rows: &mut Vec<Row>,
+    ) -> Result<(), Error> {
+        connection.busy_timeout(self.remaining()).map_err(io)?;
+        let mut statement = connection.prepare_cached(&self.sql).map_err(io)?;
+        columns.extend(statement.column_names().map(str::to_owned));
+        // A transaction has had its turn when it began. A pragma only counts as a write.
+        let is_pragma =
+            self.sql.trim_start().get(..6).is_some_and(|word| word.eq_ignore_ascii_case("pragma"));
+        let _turn = if statement.readonly() || is_pragma || !connection.is_autocommit() {
+            None
+        } else {
+            let turn = timeout_at(self.deadline, database.turn.lock());
+            let turn = Handle::current().block_on(turn).map_err(|_| locked())?;
+            connection.busy_timeout(self.remaining()).map_err(io)?;
+            Some(turn)
+        };
+        let mut found =
+            statement.query(rusqlite::params_from_iter(&self.parameters)).map_err(io)?;
+        let mut size = 0;
+        while let Some(row) = found.next().map_err(io)? {
+            let values = (0..columns.len()).map(|column| row.get_ref(column).map(Value::from));
+            let row = Row { values: values.collect::<Result<_, _>>().map_err(io)? };
+            size += row.values.iter().map(Value::size).sum::<usize>();
+            if size > MAX_ROWS {
+                return Err(Error::Io(format!("the rows hold more than {MAX_ROWS} bytes")));
+            }
+            rows.push(row);
         }
-        rows.push(row);
+        Ok(())
     }
-    Ok(())
+
+    fn remaining(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+}
+
+fn locked() -> Error {
+    Error::Io("database is locked".into())
 }
 
 fn io(error: rusqlite::Error) -> Error {

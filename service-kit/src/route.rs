@@ -46,7 +46,7 @@ impl<'a> Route<'a> {
     ) -> Self {
         // The kit knows the table only through this future. So the components that write
         // nothing do not import SQLite.
-        let are_possible = Box::pin(table.exists());
+        let are_possible = Box::pin(table.is_writable());
         let writes = Writes { are_possible, put: Box::pin(put), delete: Box::pin(delete) };
         Self { writes: Some(writes), ..self }
     }

@@ -18,20 +18,17 @@ use crate::wasi::Connection;
 /// Finds the table with a name.
 const FIND: &str = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?";
 
-/// A table of the database `default`. A `static` keeps the connections for as long as
+/// A table of the database `default`. A `static` keeps its connections for as long as
 /// the instance lives.
 pub struct Table {
     name: &'static str,
     create: &'static str,
     fill: &'static str,
     first_rows: fn() -> Result<String, Problem>,
-    connections: OnceLock<Option<Connections>>,
-}
-
-/// Readers have a connection of their own, so that they don't wait for writers.
-struct Connections {
-    reader: Connection,
-    writer: Connection,
+    /// `None` in it: there is no database.
+    reader: OnceLock<Option<Connection>>,
+    /// Another connection, so that readers don't wait for writers.
+    writer: OnceLock<Connection>,
 }
 
 /// A row that a statement returns.
@@ -46,15 +43,24 @@ impl Table {
         fill: &'static str,
         first_rows: fn() -> Result<String, Problem>,
     ) -> Self {
-        Self { name, create, fill, first_rows, connections: OnceLock::new() }
+        Self { name, create, fill, first_rows, reader: OnceLock::new(), writer: OnceLock::new() }
     }
 
-    /// Whether there is a database. If not, the log says why, once for each instance.
+    /// Whether there is a database to write to. If not, the log says why, once for each
+    /// instance. Opens what [`Table::write`] needs, so that it does not have to wait.
     ///
     /// # Errors
     /// Those of [`Table::read`].
-    pub async fn exists(&'static self) -> Result<bool, Problem> {
-        Ok(self.connections().await?.is_some())
+    pub async fn is_writable(&'static self) -> Result<bool, Problem> {
+        if self.reader().await?.is_none() {
+            return Ok(false);
+        }
+        if self.writer.get().is_none() {
+            let writer = open().await?;
+            journal_mode(&writer).await;
+            _ = self.writer.set(writer);
+        }
+        Ok(true)
     }
 
     /// The rows that `query` selects, or `None` if there is no database.
@@ -68,45 +74,45 @@ impl Table {
         parameters: impl IntoIterator<Item = Value>,
     ) -> Result<Option<Vec<Row>>, Problem> {
         let parameters = parameters.into_iter().collect();
-        let Some(connections) = self.connections().await? else { return Ok(None) };
-        execute(&connections.reader, query, parameters).await.map(Some)
+        let Some(reader) = self.reader().await? else { return Ok(None) };
+        execute(reader, query, parameters).await.map(Some)
     }
 
     /// Executes `statement`, and gives the rows that it returns. They are committed.
     ///
     /// # Errors
-    /// Those of [`Table::read`], and [`Problem::DatabaseUnavailable`] if there is no
-    /// database.
+    /// [`Problem::DatabaseUnavailable`] if that fails, or [`Table::is_writable`] has not
+    /// opened the database.
     pub async fn write(
         &'static self,
         statement: &str,
         parameters: impl IntoIterator<Item = Value>,
     ) -> Result<Vec<Row>, Problem> {
-        let parameters = parameters.into_iter().collect();
-        let Some(connections) = self.connections().await? else {
-            return Err(Problem::DatabaseUnavailable("there is none".into()));
-        };
-        execute(&connections.writer, statement, parameters).await
+        let writer = self.writer.get();
+        let writer = writer.ok_or_else(|| Problem::DatabaseUnavailable("it is not open".into()))?;
+        execute(writer, statement, parameters.into_iter().collect()).await
     }
 
-    async fn connections(&'static self) -> Result<Option<&'static Connections>, Problem> {
-        if let Some(connections) = self.connections.get() {
-            return Ok(connections.as_ref());
+    async fn reader(&'static self) -> Result<Option<&'static Connection>, Problem> {
+        if let Some(reader) = self.reader.get() {
+            return Ok(reader.as_ref());
         }
-        let opened = self.open().await?;
-        let connections = self.connections.get_or_init(|| match opened {
-            Ok(connections) => Some(connections),
+        // Requests that come before the first one has opened it open it, too. To wait for
+        // another request is not possible in a component.
+        let opened = self.open_reader().await?;
+        let reader = self.reader.get_or_init(|| match opened {
+            Ok(reader) => Some(reader),
             Err(reason) => {
                 eprintln!("{reason}, so this instance serves the data file, read-only");
                 None
             }
         });
-        Ok(connections.as_ref())
+        Ok(reader.as_ref())
     }
 
-    /// Opens the connections, and fills a new database. Gives the reason if there is no
+    /// Opens a connection, and fills a new database. Gives the reason if there is no
     /// database.
-    async fn open(&self) -> Result<Result<Connections, &'static str>, Problem> {
+    async fn open_reader(&self) -> Result<Result<Connection, &'static str>, Problem> {
         let Some(reader) = Connection::open().await.map_err(unavailable)? else {
             return Ok(Err("spin.toml does not grant the database `default`"));
         };
@@ -116,9 +122,7 @@ impl Table {
         if execute(&reader, FIND, vec![self.name.into()]).await?.is_empty() {
             self.create().await?;
         }
-        let writer = open().await?;
-        journal_mode(&writer).await;
-        Ok(Ok(Connections { reader, writer }))
+        Ok(Ok(reader))
     }
 
     /// Creates the table with its first rows: once, and all of them or none, even if
