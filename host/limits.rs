@@ -38,14 +38,15 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// The limits of `cargo run`. An open connection takes a file descriptor, and
-    /// so does an instance with files: each kind gets its share of
-    /// `RLIMIT_NOFILE`. This function raises that as far as the system allows.
+    /// The limits of `cargo run`. An open connection takes a file descriptor, and an
+    /// instance up to five: one for its files, and two for each of two connections to
+    /// the database. Each kind gets half of `RLIMIT_NOFILE`. This function raises that
+    /// as far as the system allows.
     fn default() -> Self {
         // A runtime takes four, and there is one for each core and one more.
         let threads = available_parallelism().map_or(1, usize::from) + 1;
         let descriptors = raise_open_files().saturating_sub(32 + 4 * threads);
-        let instances = (descriptors / 4).clamp(1, MAX_INSTANCES);
+        let instances = (descriptors / 10).clamp(1, MAX_INSTANCES);
         Self {
             cpu: Duration::from_secs(3),
             memory: 512 * 1024 * 1024,

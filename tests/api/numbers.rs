@@ -48,15 +48,30 @@ fn expected(results: &Value) -> Cells {
     let members = |value: &Value| value.as_object().expect("an object").clone();
     let times = |run: &Value| format!("{}, {}", run["p50_ms"], run["p99_ms"]);
     let rate = |run: &Value| run["per_second"].as_f64().expect("a number");
-    for (name, sides) in members(&results["load"]) {
-        let own = rate(&sides["this application"]);
+    for (figures, rates, waits) in [
+        ("load", "requests/s", "p50, p99 in ms"),
+        ("writes", "writes/s", "p50, p99 in ms of writes"),
+    ] {
+        for (name, sides) in members(&results[figures]) {
+            let own = rate(&sides["this application"]);
+            for (side, run) in members(&sides) {
+                let mut cell = thousands(&run["per_second"]);
+                if side != "this application" {
+                    cell += &format!(" ({:.2})", own / rate(&run));
+                }
+                if let Some(errors) = run.get("errors").filter(|errors| **errors != 0) {
+                    cell += &format!(", {errors} failed");
+                }
+                add(rates, &name, &side, cell);
+                add(waits, &name, &side, times(&run));
+            }
+        }
+    }
+    for (name, sides) in members(&results["without_database"]) {
         for (side, run) in members(&sides) {
-            let ratio = match &side[..] {
-                "this application" => String::new(),
-                _ => format!(" ({:.2})", own / rate(&run)),
-            };
-            add("requests/s", &name, &side, format!("{}{ratio}", thousands(&run["per_second"])));
-            add("p50, p99 in ms", &name, &side, times(&run));
+            let gain = rate(&run) / rate(&results["load"][&name][&side]);
+            let cell = format!("{} ({gain:.2})", thousands(&run["per_second"]));
+            add("requests/s without a database", &name, &side, cell);
         }
     }
     for (name, sides) in members(&results["fixed_rate"]) {
