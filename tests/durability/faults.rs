@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::server::{Reply, Server, command, limited};
-use crate::{DATE, MOVIE, Random, application, check_integrity, data, database};
+use crate::{DATE, LOCK_WAIT, MOVIE, Random, application, check_integrity, data, database};
 
 /// Paths of services that need no database.
 const OTHERS: [&str; 6] = ["/", "/movies", "/showtimes", "/users", "/todo", "/todo/users"];
@@ -155,7 +155,7 @@ fn timed(write: impl FnOnce() -> Reply) -> (Reply, Duration) {
 #[track_caller]
 fn expect_waited((reply, taken): (Reply, Duration)) {
     expect_unavailable(&reply);
-    assert!((5.0..8.0).contains(&taken.as_secs_f32()), "{taken:?}");
+    assert!((LOCK_WAIT..Duration::from_secs(8)).contains(&taken), "{taken:?}");
 }
 
 /// Takes the lock with which one connection at a time writes.

@@ -12,6 +12,7 @@ mod server;
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -19,6 +20,10 @@ use serde_json::Value;
 const MOVIE: &str = "267eedb8-0f5d-42d5-8f43-72426b9fb3e6";
 
 const DATE: &str = "20151201";
+
+/// How long a statement waits for its turn before the answer is 503: five seconds, of
+/// which SQLite counts whole milliseconds.
+const LOCK_WAIT: Duration = Duration::from_millis(4900);
 
 /// The folder of the application, with its components built.
 fn application() -> PathBuf {

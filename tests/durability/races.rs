@@ -4,12 +4,12 @@
 use std::path::Path;
 use std::sync::Barrier;
 use std::thread::scope;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
 use crate::server::{Reply, Server, command};
-use crate::{DATE, MOVIE, application, check_integrity, data};
+use crate::{DATE, LOCK_WAIT, MOVIE, application, check_integrity, data};
 
 /// Two servers of the application in `folder`, with the database in `state`.
 fn two_servers(folder: &Path, state: &Path) -> [Server; 2] {
@@ -44,7 +44,7 @@ fn patiently(send: impl Fn() -> Reply) -> Reply {
     for _ in 0..10 {
         let start = Instant::now();
         let reply = send();
-        if reply.status != 503 || start.elapsed() < Duration::from_secs(5) {
+        if reply.status != 503 || start.elapsed() < LOCK_WAIT {
             return reply;
         }
     }
