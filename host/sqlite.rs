@@ -6,7 +6,8 @@
 //! (`crates/sqlite-inproc` of Spin).
 
 use std::ffi::c_int;
-use std::fs;
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -38,6 +39,9 @@ const MAX_CONNECTIONS: usize = 256;
 
 /// The most that the rows of one statement can hold, in bytes. Spin buffers as much.
 const MAX_ROWS: usize = 128 * 1024 * 1024;
+
+/// The pragmas that change more than their own connection.
+const PROCESS_PRAGMAS: [&str; 3] = ["hard_heap_limit", "soft_heap_limit", "temp_store_directory"];
 
 /// After how many steps of SQLite's machine a statement looks whether its connection
 /// is still open: in less than a millisecond.
@@ -82,7 +86,7 @@ struct Connection {
     shared: Option<Shared>,
     /// Its statements end with it: with nobody left to wait for an endless one, the
     /// process would wait.
-    _open: Arc<()>,
+    _alive: Arc<()>,
 }
 
 type Shared = Arc<Mutex<rusqlite::Connection>>;
@@ -198,28 +202,38 @@ async fn open<T>(
     // The manifest grants no other database, so no label is unknown here.
     let granted = granted.filter(|_| label == DATABASE);
     let database = granted.ok_or(Error::AccessDenied)?;
-    let open = Arc::new(());
-    let (is_open, location) = (Arc::downgrade(&open), database.clone());
+    let alive = Arc::new(());
+    let (is_open, location) = (Arc::downgrade(&alive), database.clone());
     let opened = spawn_blocking(move || connect(location.state_dir.as_deref(), is_open)).await;
     let connection = opened.map_err(|error| Error::Io(error.to_string()))??;
     let shared = Some(Arc::new(Mutex::new(connection)));
-    let connection = Connection { database, shared, _open: open };
+    let connection = Connection { database, shared, _alive: alive };
     let pushed = accessor.with(|mut store| databases(store.get()).connections.push(connection));
     pushed.map_err(|_| Error::Io("too many connections opened".into()))
+}
+
+/// Creates the folder `dir`. SQLite makes sure that its files survive a power cut, but not
+/// that their folder does.
+fn create(dir: &Path) -> io::Result<()> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(dir)?;
+    dir.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
 }
 
 /// Opens a connection, whose statements fail once `open` is gone.
 fn connect(state_dir: Option<&Path>, open: Weak<()>) -> Result<rusqlite::Connection, Error> {
     let connection = match state_dir {
         Some(dir) => {
-            fs::create_dir_all(dir).map_err(|error| {
+            create(dir).map_err(|error| {
                 Error::Io(format!("can't create the folder {}: {error}", dir.display()))
             })?;
             rusqlite::Connection::open(dir.join(FILE))
         }
         None => rusqlite::Connection::open_in_memory(),
     };
-    let mut connection = connection.map_err(io)?;
+    let mut connection = connection.map_err(failed)?;
     // A component must not reach other files. `VACUUM INTO` attaches, too. An `ATTACH`
     // whose file name is an expression comes without it, which rusqlite calls unknown.
     let authorize = |context: AuthContext<'_>| match context.action {
@@ -227,17 +241,17 @@ fn connect(state_dir: Option<&Path>, open: Weak<()>) -> Result<rusqlite::Connect
         AuthAction::Attach { .. } | AuthAction::Unknown { code: SQLITE_ATTACH, .. } => {
             Authorization::Deny
         }
-        // That of all connections in this process.
+        // Those of all connections in this process.
         AuthAction::Pragma { pragma_name, pragma_value: Some(_) }
-            if pragma_name.eq_ignore_ascii_case("temp_store_directory") =>
+            if PROCESS_PRAGMAS.iter().any(|name| pragma_name.eq_ignore_ascii_case(name)) =>
         {
             Authorization::Deny
         }
         _ => Authorization::Allow,
     };
-    connection.authorizer(Some(authorize)).map_err(io)?;
+    connection.authorizer(Some(authorize)).map_err(failed)?;
     let is_closed = move || open.strong_count() == 0;
-    connection.progress_handler(STEPS, Some(is_closed)).map_err(io)?;
+    connection.progress_handler(STEPS, Some(is_closed)).map_err(failed)?;
     Ok(connection)
 }
 
@@ -297,8 +311,8 @@ impl Statement {
         columns: &mut Vec<String>,
         rows: &mut Vec<Row>,
     ) -> Result<(), Error> {
-        connection.busy_timeout(self.remaining()).map_err(io)?;
-        let mut statement = connection.prepare_cached(&self.sql).map_err(io)?;
+        connection.busy_timeout(self.remaining()).map_err(failed)?;
+        let mut statement = connection.prepare_cached(&self.sql).map_err(failed)?;
         columns.extend(statement.column_names().map(str::to_owned));
         // A transaction has had its turn when it began. A pragma only counts as a write.
         let is_pragma =
@@ -308,15 +322,15 @@ impl Statement {
         } else {
             let turn = timeout_at(self.deadline, database.turn.lock());
             let turn = Handle::current().block_on(turn).map_err(|_| locked())?;
-            connection.busy_timeout(self.remaining()).map_err(io)?;
+            connection.busy_timeout(self.remaining()).map_err(failed)?;
             Some(turn)
         };
         let mut found =
-            statement.query(rusqlite::params_from_iter(&self.parameters)).map_err(io)?;
+            statement.query(rusqlite::params_from_iter(&self.parameters)).map_err(failed)?;
         let mut size = 0;
-        while let Some(row) = found.next().map_err(io)? {
+        while let Some(row) = found.next().map_err(failed)? {
             let values = (0..columns.len()).map(|column| row.get_ref(column).map(Value::from));
-            let row = Row { values: values.collect::<Result<_, _>>().map_err(io)? };
+            let row = Row { values: values.collect::<Result<_, _>>().map_err(failed)? };
             size += row.values.iter().map(Value::size).sum::<usize>();
             if size > MAX_ROWS {
                 return Err(Error::Io(format!("the rows hold more than {MAX_ROWS} bytes")));
@@ -335,7 +349,7 @@ fn locked() -> Error {
     Error::Io("database is locked".into())
 }
 
-fn io(error: rusqlite::Error) -> Error {
+fn failed(error: rusqlite::Error) -> Error {
     Error::Io(error.to_string())
 }
 

@@ -23,6 +23,9 @@ impl Conditions {
     /// The conditions of a request whose two headers have these members. A header
     /// without members is one that the request does not have.
     pub fn new(if_match: Vec<String>, if_none_match: Vec<String>) -> Self {
+        // RFC 9110 allows `*` only alone. With others, it excludes as much as it can.
+        let excludes_all = if_none_match.iter().any(|member| member == "*");
+        let if_none_match = if excludes_all { vec!["*".to_owned()] } else { if_none_match };
         Self { if_match: Tags::of(if_match), if_none_match: Tags::of(if_none_match) }
     }
 
@@ -50,28 +53,29 @@ impl Conditions {
         if self.allow_write(current) { Ok(()) } else { Err(Problem::PreconditionFailed) }
     }
 
-    /// The tags of both headers as parameters of a statement: arrays in JSON, with
-    /// `"*"` for any version, or NULL.
+    /// The tags of both headers as parameters of a statement, in JSON: an array of tags,
+    /// `true` for any version, or NULL for no header.
     pub fn to_sql(&self) -> [Value; 2] {
-        let listed = |tags: &Option<Tags>, tag: fn(&str) -> &str| match tags {
+        let json = |tags: &Option<Tags>, tag: fn(&str) -> &str| match tags {
             None => Value::Null,
-            Some(Tags::Any) => r#"["*"]"#.into(),
+            Some(Tags::Any) => "true".into(),
             Some(Tags::Listed(tags)) => {
                 let tags: Vec<_> = tags.iter().map(|listed| tag(listed)).collect();
                 serde_json::Value::from(tags).to_string().into()
             }
         };
-        [listed(&self.if_match, |listed| listed), listed(&self.if_none_match, strong)]
+        [json(&self.if_match, |listed| listed), json(&self.if_none_match, strong)]
     }
 }
 
 impl Tags {
     fn of(members: Vec<String>) -> Option<Self> {
-        match &members[..] {
-            [] => None,
-            [any] if any == "*" => Some(Self::Any),
-            // A tag that contains commas was taken apart; it is none of this application's.
-            _ => Some(Self::Listed(members.into_iter().filter(|tag| tag != "*").collect())),
+        if members.is_empty() {
+            None
+        } else if members.iter().all(|member| member == "*") {
+            Some(Self::Any)
+        } else {
+            Some(Self::Listed(members))
         }
     }
 
@@ -105,7 +109,9 @@ mod tests {
             ("W/\"a\"", false),
             ("\"b\", \"a\"", false),
             ("*", false),
-            ("\"x,*,y\"", true),
+            ("*, *", false),
+            ("\"x\", *", false),
+            ("W/*", true),
             ("\"b\"", true),
             ("a", true),
             ("", true),
@@ -122,6 +128,8 @@ mod tests {
             ("\"a\"", true),
             ("\"b\", \"a\"", true),
             ("*", true),
+            ("*, *", true),
+            ("\"x\", *", false),
             ("W/\"a\"", false),
             ("\"b\"", false),
             ("", false),
@@ -134,12 +142,11 @@ mod tests {
 
     #[test]
     fn a_statement_gets_the_tags_as_json() {
-        let conditions = Conditions::new(members("\"a\", W/\"b\""), members("W/\"a\",*"));
+        let conditions = Conditions::new(members("\"a\", W/\"b\""), members("W/\"a\""));
         let expected = [r#"["\"a\"","W/\"b\""]"#, r#"["\"a\""]"#];
         assert_eq!(conditions.to_sql(), expected.map(Value::from));
-        assert_eq!(
-            Conditions::new(members("*"), Vec::new()).to_sql(),
-            [r#"["*"]"#.into(), Value::Null]
-        );
+        let any = Conditions::new(members("*"), members("W/*")).to_sql();
+        assert_eq!(any, ["true", r#"["*"]"#].map(Value::from));
+        assert_eq!(Conditions::new(Vec::new(), Vec::new()).to_sql(), [Value::Null, Value::Null]);
     }
 }

@@ -47,6 +47,7 @@ pub struct Request {
     segments: Vec<String>,
     headers: Headers,
     body: Cell<Body>,
+    body_was_read: Cell<bool>,
     accept_was_read: Cell<bool>,
     /// When all siblings must have answered; `sibling` sets it when it sends the
     /// first request.
@@ -75,6 +76,7 @@ impl Request {
             segments: Vec::new(),
             headers: Box::new(headers),
             body: Cell::new(body),
+            body_was_read: Cell::new(false),
             accept_was_read: Cell::new(false),
             deadline: OnceCell::new(),
         }
@@ -228,14 +230,13 @@ impl Request {
         if length.is_some_and(|length: u64| length > MAX_BODY as u64) {
             return Err(too_large);
         }
+        self.body_was_read.set(true);
         let mut body = Vec::new();
         let mut parts = self.body.replace(stream::empty().boxed_local());
         let read = loop {
             match parts.next().await {
                 Some(Ok(part)) => body.extend(part),
-                Some(Err(cause)) => {
-                    break Err(Problem::BadRequest(format!("The body broke off: {cause}.")));
-                }
+                Some(Err(_)) => break Err(Problem::BadRequest("The body broke off.".into())),
                 None => break Ok(body),
             }
             if body.len() > MAX_BODY {
@@ -246,8 +247,12 @@ impl Request {
         read
     }
 
-    /// What nobody has read of the body.
-    pub(crate) fn into_body(self) -> Body {
+    /// What nobody has read of the body. Nothing if the client waits for permission to
+    /// send it (RFC 9110, section 10.1.1): to read would give that.
+    pub(crate) fn into_unread_body(self) -> Body {
+        if self.has_header("expect") && !self.body_was_read.get() {
+            return stream::empty().boxed_local();
+        }
         self.body.into_inner()
     }
 
@@ -257,7 +262,13 @@ impl Request {
         let values = (self.headers)(name).into_iter();
         let texts: Vec<_> =
             values.map(|value| String::from_utf8_lossy(&value).into_owned()).collect();
-        let members = texts.iter().flat_map(|text| text.split(','));
+        let members = texts.iter().flat_map(|text| {
+            let mut is_quoted = false;
+            text.split(move |character| {
+                is_quoted ^= character == '"';
+                character == ',' && !is_quoted
+            })
+        });
         members.map(|member| member.trim().to_owned()).collect()
     }
 }

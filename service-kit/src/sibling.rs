@@ -8,12 +8,13 @@
 //! with the first of them. At the deadline the handler gets a
 //! [`Problem::GatewayTimeout`]; the sibling still finishes.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::{Either, LocalBoxFuture, select};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::problem::Problem;
 use crate::request::{REQUEST_ID, Request};
@@ -77,6 +78,15 @@ impl Sibling {
     ) -> Result<T, Problem> {
         let value = self.get(request, path).await?;
         value.ok_or_else(|| self.bad_gateway(path, "status 404".into()))
+    }
+
+    /// Whether there is a resource at `path`, which is an object in JSON.
+    ///
+    /// # Errors
+    /// Those of [`Sibling::get`].
+    pub async fn has(&self, request: &Request, path: &str) -> Result<bool, Problem> {
+        let object = self.get::<BTreeMap<String, IgnoredAny>>(request, path).await?;
+        Ok(object.is_some())
     }
 
     async fn body_before_deadline(

@@ -15,6 +15,10 @@ pub use spin_sdk::sqlite::Value;
 use crate::problem::Problem;
 use crate::wasi::Connection;
 
+/// How often a refused write is tried again, because what refused it is gone: somebody
+/// else was faster.
+pub const ATTEMPTS: usize = 8;
+
 /// Finds the table with a name.
 const FIND: &str = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?";
 
@@ -93,12 +97,17 @@ impl Table {
         execute(writer, statement, parameters.into_iter().collect()).await
     }
 
+    /// What to answer after [`ATTEMPTS`].
+    pub fn contended(&self) -> Problem {
+        Problem::DatabaseUnavailable(format!("`{}` changed too often meanwhile", self.name))
+    }
+
     async fn reader(&'static self) -> Result<Option<&'static Connection>, Problem> {
         if let Some(reader) = self.reader.get() {
             return Ok(reader.as_ref());
         }
-        // Requests that come before the first one has opened it open it, too. To wait for
-        // another request is not possible in a component.
+        // Requests that come before the first one has opened it open it, too: the SDK's
+        // tasks, one for each request, can't wake each other.
         let opened = self.open_reader().await?;
         let reader = self.reader.get_or_init(|| match opened {
             Ok(reader) => Some(reader),
@@ -166,14 +175,14 @@ async fn execute(
 /// An error of the database, with what to do about it. Spin gives only a text.
 fn unavailable(error: String) -> Problem {
     let advice = [
-        ("is locked", "end the process that keeps its lock"),
+        ("is locked", "try again, or end the process that keeps its lock"),
         ("is full", "make room on its disk"),
         ("readonly", "let this process write to the file and its folder"),
         ("not a database", "move the file away, and a new one starts with the data files"),
         ("malformed", "move the file away, and a new one starts with the data files"),
         ("open database", "let this process write to the file and its folder"),
         ("create the folder", "let this process make that folder"),
-        ("I/O error", "look for what is wrong with its disk"),
+        ("I/O error", "look for a full disk, a limit of its files, or what is wrong with its disk"),
     ];
     let advice = advice.iter().find(|(part, _)| error.contains(part));
     Problem::DatabaseUnavailable(match advice {

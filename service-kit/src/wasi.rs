@@ -21,8 +21,10 @@
 //! module of the kit calls Spin or WASI, except that data files are read with
 //! `std::fs`.
 
+use std::pin::pin;
 use std::time::Duration;
 
+use futures::future::select;
 use futures::{Stream, StreamExt, stream};
 use http::Method;
 use spin_sdk::sqlite::{self, RowResult, Value};
@@ -32,12 +34,13 @@ use spin_sdk::wasip3::http::types::{self, ErrorCode, Fields, Scheme, Trailers};
 use spin_sdk::wasip3::{wit_future, wit_stream};
 use spin_sdk::wit_bindgen::{FutureReader, StreamReader, StreamResult, spawn};
 
-use crate::request::Request;
+use crate::request::{Body, Request};
 use crate::response::Response;
 
-/// How much of a request's body is read and dropped after the response, in bytes.
-/// Without it, a client that still sends would lose the response.
+/// How much of a request's body is read and dropped after the response, in bytes, and
+/// for how long. Without it, a client that still sends would lose the response.
 const MAX_UNREAD: usize = 1024 * 1024;
+const MAX_UNREAD_TIME: Duration = Duration::from_secs(5);
 
 /// Exports `$handler`, an `async` closure from [`&mut Request`](Request) to
 /// [`Response`], as the HTTP handler of the component (the world `wasi:http/service`).
@@ -82,7 +85,10 @@ pub async fn handle(
     let mut request = Request::new(method, &target, move |name| headers.get(name), body);
     let response = handler(&mut request).await;
     if has_body {
-        spawn(skip_body(request));
+        spawn(async move {
+            let skip = pin!(skip_body(request.into_unread_body()));
+            select(skip, pin!(sleep(MAX_UNREAD_TIME))).await;
+        });
     }
     send_response(response)
 }
@@ -103,8 +109,7 @@ fn receive_body(request: types::Request) -> impl Stream<Item = Result<Vec<u8>, S
     })
 }
 
-async fn skip_body(request: Request) {
-    let mut body = request.into_body();
+async fn skip_body(mut body: Body) {
     let mut skipped = 0;
     while skipped < MAX_UNREAD
         && let Some(Ok(part)) = body.next().await

@@ -132,6 +132,8 @@ fn conditions_of_a_write_are_those_of_rfc_9110() {
     let weak = format!("W/{etag}");
     for (name, tags) in [
         ("if-none-match", "*"),
+        ("if-none-match", "*, *"),
+        ("if-none-match", "\"x\", *"),
         ("if-none-match", &etag),
         ("if-none-match", &weak),
         ("if-match", &weak),
@@ -147,6 +149,8 @@ fn conditions_of_a_write_are_those_of_rfc_9110() {
         ("if-match", etag.as_str()),
         ("if-match", "*"),
         ("if-none-match", "\"x\""),
+        ("if-none-match", "W/*"),
+        ("if-none-match", "\"a,*,W/*,b\""),
         ("if-none-match", ""),
     ] {
         assert_eq!(put_with("[\"b\"]", name, tags).status, 200, "{name}: {tags}");

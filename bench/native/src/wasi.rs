@@ -130,7 +130,7 @@ fn receive_body(body: Incoming) -> impl Stream<Item = Result<Vec<u8>, String>> {
 }
 
 async fn skip_body(request: Request) {
-    let mut body = request.into_body();
+    let mut body = request.into_unread_body();
     let mut skipped = 0;
     while skipped < MAX_UNREAD
         && let Some(Ok(part)) = body.next().await

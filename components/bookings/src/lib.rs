@@ -15,8 +15,8 @@ use std::collections::BTreeMap;
 
 use futures::future::join;
 use serde::Serialize;
-use serde::de::IgnoredAny;
 use service_kit::sibling::encode_segment;
+use service_kit::table::ATTEMPTS;
 use service_kit::{
     DataFile, Problem, Request, Response, Route, Sibling, Table, Value, Variable, get, service,
 };
@@ -104,7 +104,7 @@ async fn book(request: &Request, booking: Booking<'_>) -> Result<Response, Probl
     let response = Response::json(&booking)?;
     let conditions = request.conditions();
     let may_create = conditions.allow_write(None);
-    loop {
+    for _ in 0..ATTEMPTS {
         if booking.insert(seats, may_create).await? {
             return Ok(response.put(booking.uri, true));
         }
@@ -124,6 +124,7 @@ async fn book(request: &Request, booking: Booking<'_>) -> Result<Response, Probl
         }
         // Somebody has cancelled since the booking was refused.
     }
+    Err(TABLE.contended())
 }
 
 async fn cancel(request: &Request, booking: Booking<'_>) -> Result<Response, Problem> {
@@ -164,9 +165,6 @@ async fn show_seats(date: &str) -> Result<Response, Problem> {
 /// The ids of the movies that each user has booked, by date.
 type Bookings = BTreeMap<String, BTreeMap<String, Vec<String>>>;
 
-/// A user, as `users` sends it. This service only needs to know that there is one.
-type User = BTreeMap<String, IgnoredAny>;
-
 /// A seat for a user, at the show of a movie on a date.
 #[derive(Clone, Serialize)]
 struct Booking<'a> {
@@ -198,10 +196,10 @@ impl<'a> Booking<'a> {
     async fn check_references(&self, request: &Request) -> Result<(), Problem> {
         let user = format!("/users/{}", encode_segment(self.username));
         let shows = format!("/showtimes/{}", encode_segment(self.date));
-        let user = USERS.get::<User>(request, &user);
+        let user = USERS.has(request, &user);
         let shows = SHOWTIMES.get::<Vec<String>>(request, &shows);
         let (user, shows) = join(user, shows).await;
-        if user?.is_none() {
+        if !user? {
             return Err(Problem::NotFound(format!(
                 "No user is called `{}`. GET /users lists them all.",
                 self.username

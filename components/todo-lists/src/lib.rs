@@ -13,9 +13,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::de::IgnoredAny;
 use serde_json::json;
 use service_kit::sibling::encode_segment;
+use service_kit::table::ATTEMPTS;
 use service_kit::{
     Conditions, DataFile, Problem, Request, Response, Route, Row, Sibling, Table, Value, get,
     service,
@@ -105,7 +105,7 @@ async fn replace(request: &Request, list: List<'_>) -> Result<Response, Problem>
     list.check_user(request).await?;
     let response = Response::json(&items)?;
     let conditions = request.conditions();
-    loop {
+    for _ in 0..ATTEMPTS {
         if let Some(is_new) = list.upsert(&items, response.etag(), &conditions).await? {
             return Ok(response.put(list.uri(), is_new));
         }
@@ -117,21 +117,23 @@ async fn replace(request: &Request, list: List<'_>) -> Result<Response, Problem>
                 detail: format!("`{}` has {MAX_LISTS} lists, the most of a user.", list.username),
             });
         }
-        // Somebody has changed what refused the list.
+        // The list has changed since the statement refused it.
     }
+    Err(TABLE.contended())
 }
 
 async fn delete(request: &Request, list: List<'_>) -> Result<Response, Problem> {
     let conditions = request.conditions();
-    loop {
+    for _ in 0..ATTEMPTS {
         if list.delete(&conditions).await? {
             return Ok(Response::no_content());
         }
         let (tag, _) = list.state().await?;
         let tag = tag.ok_or_else(|| list.not_found())?;
         conditions.check_write(Some(&tag))?;
-        // Somebody has changed what refused to go.
+        // The list has changed since the statement refused to delete it.
     }
+    Err(TABLE.contended())
 }
 
 /// The items in the body of a request.
@@ -186,9 +188,6 @@ fn first_rows() -> Result<String, Problem> {
 /// The items of each list of each user.
 type Lists = BTreeMap<String, BTreeMap<String, Vec<String>>>;
 
-/// A user, as `todo-users` sends it. This service only needs to know that there is one.
-type User = BTreeMap<String, IgnoredAny>;
-
 /// The list `name` of a user.
 #[derive(Clone, Copy)]
 struct List<'a> {
@@ -209,13 +208,13 @@ impl List<'_> {
     /// Asks `todo-users` whether the user exists.
     async fn check_user(self, request: &Request) -> Result<(), Problem> {
         let path = format!("/todo/users/{}", encode_segment(self.username));
-        let user = USERS.get::<User>(request, &path).await?;
-        user.map(|_| ()).ok_or_else(|| {
-            Problem::NotFound(format!(
-                "No user is called `{}`. GET /todo/users lists them all.",
-                self.username
-            ))
-        })
+        if USERS.has(request, &path).await? {
+            return Ok(());
+        }
+        Err(Problem::NotFound(format!(
+            "No user is called `{}`. GET /todo/users lists them all.",
+            self.username
+        )))
     }
 
     /// Creates or replaces the list, if `conditions` and the number of lists allow it.
@@ -234,8 +233,8 @@ impl List<'_> {
                 OR ?5 IS NULL AND (SELECT count(*) FROM todo_lists WHERE username = ?1) < ?7
             ON CONFLICT (username, name) DO UPDATE
             SET items = excluded.items, tag = excluded.tag, version = version + 1
-            WHERE (?5 IS NULL OR EXISTS (SELECT 1 FROM json_each(?5) WHERE value IN ('*', todo_lists.tag)))
-                AND NOT EXISTS (SELECT 1 FROM json_each(?6) WHERE value IN ('*', todo_lists.tag))
+            WHERE (?5 IS NULL OR EXISTS (SELECT 1 FROM json_each(?5) WHERE type = 'true' OR value = todo_lists.tag))
+                AND NOT EXISTS (SELECT 1 FROM json_each(?6) WHERE type = 'true' OR value = todo_lists.tag)
             RETURNING version = 1";
         let [username, name] = self.key();
         let [if_match, if_none_match] = conditions.to_sql();
@@ -249,8 +248,8 @@ impl List<'_> {
     /// Deletes the list, if it exists and `conditions` allow it.
     async fn delete(self, conditions: &Conditions) -> Result<bool, Problem> {
         let statement = "DELETE FROM todo_lists WHERE username = ?1 AND name = ?2
-            AND (?3 IS NULL OR EXISTS (SELECT 1 FROM json_each(?3) WHERE value IN ('*', tag)))
-            AND NOT EXISTS (SELECT 1 FROM json_each(?4) WHERE value IN ('*', tag))
+            AND (?3 IS NULL OR EXISTS (SELECT 1 FROM json_each(?3) WHERE type = 'true' OR value = tag))
+            AND NOT EXISTS (SELECT 1 FROM json_each(?4) WHERE type = 'true' OR value = tag)
             RETURNING 1";
         let [username, name] = self.key();
         let [if_match, if_none_match] = conditions.to_sql();
