@@ -2,22 +2,17 @@
 //! complete response.
 
 use http::{Method, StatusCode};
-use subtle::ConstantTimeEq;
 
 use crate::problem::Problem;
 use crate::request::{REQUEST_ID, Request};
 use crate::response::Response;
 use crate::route::Route;
-use crate::variable::Variable;
 
 /// The methods of a route that only reads.
 const READS: &str = "GET, HEAD, OPTIONS";
 
 /// The methods of a route that writes, too.
 const WRITES: &str = "DELETE, GET, HEAD, OPTIONS, PUT";
-
-/// The token that a write needs. If it is empty, writes need none.
-static WRITE_TOKEN: Variable<String> = Variable::new("write_token", None, "a text");
 
 /// Makes the crate a component that answers HTTP requests by the function
 /// `$route`, which is a `fn(&Request) -> Route<'_>`. It adds a module `component` to
@@ -73,8 +68,8 @@ async fn handle(
         None => (Ok(false), None),
         Some(writes) => {
             let handler = match request.method {
-                Method::PUT => Some(writes.put),
-                Method::DELETE => Some(writes.delete),
+                Method::PUT => Some((writes.are_allowed, writes.put)),
+                Method::DELETE => Some((writes.are_allowed, writes.delete)),
                 _ => None,
             };
             (writes.are_possible.await, handler)
@@ -83,8 +78,8 @@ async fn handle(
     // A database that can't be used at the moment forbids no method.
     let allow = if let Ok(false) = are_possible { READS } else { WRITES };
     match handler {
-        Some(handler) if allow == WRITES => {
-            authorize(request).await?;
+        Some((are_allowed, handler)) if allow == WRITES => {
+            are_allowed.await?;
             are_possible?;
             handler.await.map(validated)
         }
@@ -94,17 +89,6 @@ async fn handle(
             .header("cache-control", "no-store")),
         _ => Err(Problem::MethodNotAllowed(allow)),
     }
-}
-
-/// Checks that `request` has the token that writes need. The comparison takes the
-/// same time wherever the tokens differ.
-async fn authorize(request: &Request) -> Result<(), Problem> {
-    let token = WRITE_TOKEN.get().await?;
-    let given = request.bearer_token().unwrap_or_default();
-    // A token that comes from a file may end in a newline.
-    let is_same = given.ct_eq(token.trim().as_bytes());
-    let is_authorized = token.is_empty() || (!given.is_empty() && bool::from(is_same));
-    if is_authorized { Ok(()) } else { Err(Problem::Unauthorized) }
 }
 
 /// Whether a browser asks for permission to send another request (the Fetch

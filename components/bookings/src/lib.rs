@@ -58,6 +58,7 @@ fn route(request: &Request) -> Route<'_> {
         ["bookings", username, date, movie] => {
             let booking = Booking::new(username, date, movie);
             get(show(booking.clone())).writes(
+                request,
                 &TABLE,
                 book(request, booking.clone()),
                 cancel(request, booking),

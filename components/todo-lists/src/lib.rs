@@ -60,7 +60,7 @@ fn route(request: &Request) -> Route<'_> {
         ["todo", "lists", username] => get(show_lists_of(username)),
         ["todo", "lists", username, name] => {
             let list = List { username, name };
-            get(show(list)).writes(&TABLE, replace(request, list), delete(request, list))
+            get(show(list)).writes(request, &TABLE, replace(request, list), delete(request, list))
         }
         _ => Route::UNKNOWN,
     }
