@@ -7,7 +7,7 @@ does, loads it, prints the tables of the README and writes bench/results.json. W
 options, it writes target/bench/results.json. The databases are in target/bench, so
 writes wait for the disk of that folder. Needs Python 3.11, wrk (a package of Debian and
 of Homebrew) and oha (`cargo install oha`). `spin` and `wasmtime` take part if they are
-on the PATH. Takes twenty minutes once everything is built, on a machine that should do
+on the PATH. Takes ten minutes once everything is built, on a machine that should do
 nothing else.
 """
 
@@ -180,7 +180,7 @@ def say(line: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--seconds", type=int, default=4, help="of each load (default: 4)")
     parser.add_argument("--memory-seconds", type=int, default=60, help="of fan-outs (default: 60)")
     parser.add_argument("--connections", type=int, default=32, help="(default: 32)")
