@@ -2,7 +2,7 @@
 
     python3 bench/run.py
 
-builds the servers, starts each alone, checks that it answers as this application
+builds the servers, but not the components, starts each alone, checks that it answers as this application
 does, loads it, prints the tables of the README and writes bench/results.json. With
 options, it writes target/bench/results.json. The databases are in target/bench, so
 writes wait for the disk of that folder. Needs Python 3.11, wrk (a package of Debian and

@@ -115,7 +115,7 @@ def build() -> None:
     run(sys.executable, "-m", "venv", FOLDER / "venv")
     pip = FOLDER / "venv/bin/pip"
     run(pip, "install", "--quiet", "--requirement", ROOT / "bench/flask/requirements.txt")
-    # The host builds the components before it serves.
+    # The components are those that `cargo run` or the tests have built.
     port = free_port()
     with started(Side("build", [[HOST, "--listen", f"127.0.0.1:{port}"]], {"movies": port})):
         pass
