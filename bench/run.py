@@ -2,11 +2,11 @@
 
     python3 bench/run.py
 
-builds the servers, but not the components, starts each alone, checks that it answers as this application
-does, loads it, prints the tables of the README and writes bench/results.json. With
-options, it writes target/bench/results.json. The databases are in target/bench, so
-writes wait for the disk of that folder. Needs Python 3.11, wrk (a package of Debian and
-of Homebrew) and oha (`cargo install oha`). `spin` and `wasmtime` take part if they are
+builds the servers, but not the components, starts each alone, checks that it answers as
+this application does, loads it, prints the tables of the README and writes
+bench/results.json. With options, it writes target/bench/results.json. The databases are
+in target/bench, so writes wait for the disk of that folder. Needs Python 3.11, wrk (a
+package of Debian and of Homebrew) and oha (`cargo install oha`). `spin` and `wasmtime` take part if they are
 on the PATH. Takes ten minutes once everything is built, on a machine that should do
 nothing else.
 """
