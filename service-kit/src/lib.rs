@@ -64,7 +64,7 @@
 //! | [`sibling`] | requests to other services, with a deadline |
 //! | `unique_keys`, [`data_file`] | the data file that is mounted beside a component |
 //! | [`table`] | a table in the SQLite database that Spin provides |
-//! | [`route`] | the handlers of a path |
+//! | [`route`] | the handlers of a path, and who may write |
 //! | [`service`](mod@service) | from a request to the complete response |
 
 pub mod conditions;

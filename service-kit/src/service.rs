@@ -110,24 +110,24 @@ fn preflight() -> Response {
 /// Applies the conditions of the request to the response of a handler of GET.
 fn read(request: &Request, response: Response) -> Result<Response, Problem> {
     let conditions = request.conditions();
-    let etag = response.etag().to_owned();
-    if !conditions.allow_match(Some(&etag)) {
+    let etag = Some(response.etag());
+    if !conditions.allow_match(etag) {
         return Err(Problem::PreconditionFailed);
     }
-    let response = if conditions.allow_none_match(Some(&etag)) {
+    let response = if conditions.allow_none_match(etag) {
         response
     } else {
         // Without a length: it would have to be that of the content (RFC 9110,
         // section 8.6).
-        Response::new(StatusCode::NOT_MODIFIED).with_etag(&etag)
+        Response::new(StatusCode::NOT_MODIFIED).with_etag(response.etag())
     };
     let response = validated(response);
     Ok(if request.accept_was_read() { response.header("vary", "accept") } else { response })
 }
 
 /// Adds the validator to a successful response.
-fn validated(response: Response) -> Response {
-    let etag = response.etag.clone();
+fn validated(mut response: Response) -> Response {
+    let etag = response.etag.take();
     // Cacheable, but must be revalidated: the data change.
     let response = response.header("cache-control", "no-cache");
     match etag {

@@ -74,15 +74,16 @@ fn every_component_may_call_exactly_the_siblings_that_its_operations_ask() {
 }
 
 #[test]
-fn only_the_components_that_are_granted_the_database_import_sqlite() {
+fn every_component_imports_of_spin_exactly_what_the_manifest_gives_it() {
     let manifest = manifest();
     for (id, component) in &manifest.components {
         let binary = fs::read(application().join(component.source.get_ref())).unwrap();
-        let imports = binary.windows(11).any(|bytes| bytes == b"spin:sqlite");
-        assert_eq!(imports, !component.sqlite_databases.is_empty(), "{id}");
+        let imports = |name: &[u8]| binary.windows(name.len()).any(|bytes| bytes == name);
+        assert_eq!(imports(b"spin:sqlite"), !component.sqlite_databases.is_empty(), "{id}");
+        assert_eq!(imports(b"spin:variables"), !component.variables.is_empty(), "{id}");
         let writes =
             operations().any(|one| one.method != "GET" && component_of(&manifest, one.path) == *id);
-        assert_eq!(imports, writes, "{id}");
+        assert_eq!(imports(b"spin:sqlite"), writes, "{id}");
     }
 }
 

@@ -45,7 +45,7 @@ fn expected(results: &Value) -> Cells {
     let mut add = |table: &str, row: &str, column: &str, cell: String| {
         cells.insert([table, row, column].map(str::to_owned), cell);
     };
-    let members = |value: &Value| value.as_object().cloned().unwrap_or_default();
+    let members = |value: &Value| value.as_object().expect("an object").clone();
     let times = |run: &Value| format!("{}, {}", run["p50_ms"], run["p99_ms"]);
     let rate = |run: &Value| run["per_second"].as_f64().expect("a number");
     for (figures, rates, waits) in [

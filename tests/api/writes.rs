@@ -84,15 +84,14 @@ fn a_write_needs_the_token_if_there_is_one_and_a_read_does_not() {
         let delete = with(request(Method::DELETE, BOOKING), "authorization", &value);
         assert_eq!(send_to(&app, delete).status, 204, "{scheme}");
     }
-    let twice = with(put_booking(), "authorization", "Bearer s3cret");
-    let mut twice = twice;
+    let mut twice = with(put_booking(), "authorization", "Bearer s3cret");
     twice.headers_mut().append("authorization", "Bearer s3cret".parse().unwrap());
     assert_eq!(send_to(&app, twice).status, 401, "two tokens");
     assert_eq!(lines.text(), "", "nothing is logged");
 }
 
 #[test]
-fn a_token_may_end_in_a_newline_and_a_blank_one_is_never_sent() {
+fn a_token_may_end_in_a_newline_and_a_blank_one_refuses_every_write() {
     let app = loader().variable("write_token", "s3cret\n").load().unwrap();
     let put = with(put_booking(), "authorization", "Bearer s3cret");
     assert_eq!(send_to(&app, put).status, 201);

@@ -347,7 +347,7 @@ fn a_component_reaches_no_file_but_its_database() {
 }
 
 #[test]
-fn a_component_names_no_file_by_an_expression_and_no_folder_for_temporary_files() {
+fn a_component_names_no_file_by_an_expression_and_changes_nothing_of_the_process() {
     let (app, _) = app();
     let (outcomes, files) = execute_with_folder(
         &[
@@ -356,6 +356,8 @@ fn a_component_names_no_file_by_an_expression_and_no_folder_for_temporary_files(
             "ATTACH \"{}/attached.db\" AS other",
             "PRAGMA temp_store_directory = '{}'",
             "PRAGMA main.\"Temp_Store_Directory\"('{}')",
+            "PRAGMA soft_heap_limit = 1",
+            "PRAGMA hard_heap_limit = 1",
         ],
         |script| get(&app, "execute", script),
     );
