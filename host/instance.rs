@@ -19,11 +19,12 @@ use wasmtime_wasi_http::handler::{
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::allowed_hosts::AllowedHost;
+use crate::database::Database;
 use crate::engine::TICK;
 use crate::limits::Limits;
 use crate::log::{Log, Stdio};
 use crate::outbound::{Application, Outbound};
-use crate::sqlite::{Database, Databases};
+use crate::sqlite::Databases;
 use crate::variables::Values;
 
 /// How many requests an instance answers before it is dropped. This and the

@@ -26,6 +26,7 @@
 //! | `instance` | the instances of a component |
 //! | `engine` | compiling components, and what they import |
 //! | `variables`, [`files`], `sqlite`, `outbound` | what a component may ask for, see, keep and call |
+//! | `database` | the file of SQLite, and what statements may take |
 //! | [`manifest`] | `spin.toml` |
 //! | `headers`, `router` | what a component is told, and which one gets a request |
 //! | `shard` | a thread for each core |
@@ -35,6 +36,7 @@ mod allowed_hosts;
 mod app;
 mod body;
 mod connection;
+mod database;
 mod engine;
 pub mod files;
 mod headers;

@@ -14,6 +14,7 @@ use wasmtime_wasi_http::handler::{ProxyHandler, ProxyPre};
 
 use crate::app::{App, Component, Inner, StandIn};
 use crate::body::Body;
+use crate::database::Database;
 use crate::engine::Compiler;
 use crate::files;
 use crate::instance::{InstanceBuilder, InstancePool, State};
@@ -22,7 +23,6 @@ use crate::log::Log;
 use crate::manifest::{self, Manifest};
 use crate::router::{Route, Router};
 use crate::shard;
-use crate::sqlite::Database;
 use crate::variables::{self, Values};
 
 /// Loads an application, with changes if a test needs them.

@@ -11,6 +11,7 @@ mod manifest;
 mod routing;
 mod server;
 mod sqlite;
+mod sqlite_limits;
 
 use std::path::PathBuf;
 use std::sync::LazyLock;

@@ -1,52 +1,50 @@
-//! The database: what a component keeps in it, and what else it reaches with it.
+//! The database: what a component keeps in it, and what its statements give.
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
-use host::{App, Limits, Loader, Log};
+use host::{App, Loader, Log};
 use http::{Method, StatusCode};
 use rusqlite::Connection;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use support::{Reply, folder, request, send, serve, state_dir};
+use support::{Reply, folder, request, send, state_dir};
 
 use crate::{ask, guest, loader, path};
 
 /// What became of a statement that the guest executed.
 #[derive(Debug, Deserialize)]
-struct Outcome {
-    columns: Vec<String>,
-    rows: Vec<Vec<Value>>,
-    error: Option<String>,
-    seconds: f64,
-    changes: u64,
-    last_insert_rowid: i64,
+pub struct Outcome {
+    pub columns: Vec<String>,
+    pub rows: Vec<Vec<Value>>,
+    pub error: Option<String>,
+    pub seconds: f64,
+    pub changes: u64,
+    pub last_insert_rowid: i64,
 }
 
-fn outcomes(reply: &Reply) -> Vec<Outcome> {
+pub fn outcomes(reply: &Reply) -> Vec<Outcome> {
     assert_eq!(reply.status, StatusCode::OK);
     serde_json::from_str(&reply.body).expect("outcomes")
 }
 
 /// A script for the guest: `statements`, one after the other, on one connection.
-fn script(statements: &[&str]) -> String {
+pub fn script(statements: &[&str]) -> String {
     let steps = statements.iter().map(|statement| json!([[0, statement, []]]));
     Value::from_iter(steps).to_string()
 }
 
-fn get(app: &App, action: &str, argument: &str) -> Reply {
+pub fn get(app: &App, action: &str, argument: &str) -> Reply {
     send(app, request(Method::GET, &path(action, argument)))
 }
 
 /// What becomes of `statements` on a new connection of `app`.
-fn execute(app: &App, statements: &[&str]) -> Vec<Outcome> {
+pub fn execute(app: &App, statements: &[&str]) -> Vec<Outcome> {
     outcomes(&get(app, "execute", &script(statements)))
 }
 
 /// The rows of the last of `statements`, all of which succeed.
-fn rows(app: &App, statements: &[&str]) -> Value {
+pub fn rows(app: &App, statements: &[&str]) -> Value {
     let mut outcomes = execute(app, statements);
     for outcome in &outcomes {
         assert_eq!(outcome.error, None, "{outcomes:?}");
@@ -55,23 +53,23 @@ fn rows(app: &App, statements: &[&str]) -> Value {
 }
 
 /// An application with a new state directory, and that.
-fn app() -> (App, PathBuf) {
+pub fn app() -> (App, PathBuf) {
     let state = state_dir();
     (loader().state_dir(&state).load().expect("an application"), state)
 }
 
-fn file(state: &Path) -> PathBuf {
+pub fn file(state: &Path) -> PathBuf {
     state.join("sqlite_db.db")
 }
 
 /// The same database, as another process sees it.
-fn other(state: &Path) -> Connection {
+pub fn other(state: &Path) -> Connection {
     assert!(file(state).exists());
     Connection::open(file(state)).expect("a database")
 }
 
 /// The folder of an application whose only component is the binary at `source`.
-fn application(source: &Path) -> tempfile::TempDir {
+pub fn application(source: &Path) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     let manifest = format!(
         r#"spin_manifest_version = 2
@@ -248,7 +246,7 @@ fn a_statement_that_fails_is_an_error_in_its_result_and_the_connection_works_on(
     }
 }
 
-fn assert_error(outcome: &Outcome, words: &str) {
+pub fn assert_error(outcome: &Outcome, words: &str) {
     let error = outcome.error.as_deref().unwrap_or_default();
     assert!(error.starts_with("Error::Io(") && error.contains(words), "{words}: {outcome:?}");
 }
@@ -276,7 +274,7 @@ fn what_a_connection_has_not_committed_when_it_is_closed_is_gone() {
 }
 
 /// A statement that gives `count` rows.
-fn counting(count: u32) -> String {
+pub fn counting(count: u32) -> String {
     format!(
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count}) \
          SELECT i, 'row ' || i FROM n"
@@ -311,222 +309,4 @@ fn rows_of_more_than_128_mib_in_all_are_an_error_and_the_instance_lives_on() {
         r#"2 rows, Err(Error::Io("the rows hold more than 134217728 bytes"))"#
     );
     assert_eq!(get(&app, "count", "").body, "2");
-}
-
-/// What becomes of `statements`, in each of which `{}` stands for a folder; and the
-/// names of the files that they made in that folder.
-fn execute_with_folder(
-    statements: &[&str],
-    ask: impl FnOnce(&str) -> Reply,
-) -> (Vec<Outcome>, Vec<std::ffi::OsString>) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().to_str().expect("text");
-    let statements: Vec<_> = statements.iter().map(|text| text.replace("{}", path)).collect();
-    let statements: Vec<_> = statements.iter().map(String::as_str).collect();
-    let outcomes = outcomes(&ask(&script(&statements)));
-    let files = fs::read_dir(folder.path()).expect("a folder");
-    (outcomes, files.map(|entry| entry.expect("a file").file_name()).collect())
-}
-
-#[test]
-fn a_component_reaches_no_file_but_its_database() {
-    let (outcomes, files) = execute_with_folder(
-        &[
-            "ATTACH '{}/attached.db' AS other",
-            "ATTACH 'file:{}/attached.db?mode=rwc' AS other",
-            "VACUUM INTO '{}/copy.db'",
-            "VACUUM INTO '{}' || '/copy.db'",
-            "SELECT load_extension('{}/extension')",
-        ],
-        |script| ask("execute", script),
-    );
-    for outcome in &outcomes {
-        assert_error(outcome, "authoriz");
-    }
-    assert!(files.is_empty(), "{files:?}");
-}
-
-#[test]
-fn a_component_names_no_file_by_an_expression_and_changes_nothing_of_the_process() {
-    let (app, _) = app();
-    let (outcomes, files) = execute_with_folder(
-        &[
-            "ATTACH '{}' || '/attached.db' AS other",
-            "ATTACH (SELECT '{}/attached.db') AS other",
-            "ATTACH \"{}/attached.db\" AS other",
-            "PRAGMA temp_store_directory = '{}'",
-            "PRAGMA main.\"Temp_Store_Directory\"('{}')",
-            "PRAGMA soft_heap_limit = 1",
-            "PRAGMA hard_heap_limit = 1",
-        ],
-        |script| get(&app, "execute", script),
-    );
-    for outcome in &outcomes {
-        assert_error(outcome, "authoriz");
-    }
-    assert!(files.is_empty(), "{files:?}");
-    let attach = json!([[[0, "ATTACH ? AS other", ["/dev/null"]]]]);
-    let outcomes = self::outcomes(&get(&app, "execute", &attach.to_string()));
-    assert_error(&outcomes[0], "not authorized");
-}
-
-#[test]
-fn a_database_in_memory_can_be_attached_and_the_database_be_vacuumed() {
-    let outcomes = outcomes(&ask(
-        "execute",
-        &script(&[
-            "ATTACH ':memory:' AS other",
-            "CREATE TABLE other.kept (value)",
-            "INSERT INTO other.kept VALUES (1)",
-            "SELECT value FROM other.kept",
-            "DETACH other",
-            "VACUUM",
-        ]),
-    ));
-    for outcome in &outcomes {
-        assert_eq!(outcome.error, None, "{outcomes:?}");
-    }
-    assert_eq!(outcomes[3].rows, [[1]]);
-}
-
-#[test]
-fn a_statement_waits_5_s_in_all_for_its_turn_and_a_lock_while_others_read() {
-    let (app, state) = app();
-    rows(&app, &["PRAGMA journal_mode = WAL", "CREATE TABLE kept (value)"]);
-    rows(&app, &["INSERT INTO kept VALUES (1)"]);
-    let other = other(&state);
-    other.execute_batch("BEGIN IMMEDIATE").expect("the lock");
-    let write = json!([0, "INSERT INTO kept VALUES (2)", []]);
-    let read = json!([1, "SELECT value FROM kept", []]);
-    let step = json!([[write, write, read]]);
-    let outcomes = outcomes(&get(&app, "execute", &step.to_string()));
-    for writer in &outcomes[..2] {
-        assert_error(writer, "database is locked");
-        assert!((4.9..9.0).contains(&writer.seconds), "{writer:?}");
-    }
-    let reader = &outcomes[2];
-    assert_eq!((&reader.error, &reader.rows), (&None, &vec![vec![json!(1)]]));
-    assert!(reader.seconds < 4.0, "{reader:?}");
-    other.execute_batch("ROLLBACK").expect("no lock");
-    let written = ["INSERT INTO kept VALUES (3)", "SELECT value FROM kept"];
-    assert_eq!(rows(&app, &written), json!([[1], [3]]));
-}
-
-#[test]
-fn a_statement_that_waits_for_a_lock_goes_on_when_there_is_none() {
-    let (app, _) = app();
-    rows(&app, &["CREATE TABLE kept (value)"]);
-    // The statements of one connection wait for each other.
-    let script = json!([
-        [[0, "BEGIN IMMEDIATE", []]],
-        [
-            [0, counting(100_000), []],
-            [0, "INSERT INTO kept VALUES (1)", []],
-            [0, "COMMIT", []],
-            [1, "INSERT INTO kept VALUES (2)", []],
-        ],
-        [[1, "SELECT value FROM kept", []]],
-    ]);
-    let outcomes = outcomes(&get(&app, "execute", &script.to_string()));
-    for outcome in &outcomes {
-        assert_eq!(outcome.error, None);
-    }
-    assert_eq!(outcomes.last().expect("the last one").rows, [[1], [2]]);
-}
-
-#[test]
-fn an_instance_has_at_most_256_connections_at_the_same_time() {
-    let (app, _) = app();
-    let most = r#"256, Some(Error::Io("too many connections opened")), Ok(())"#;
-    assert_eq!(get(&app, "connections", "").body, most);
-    // Those are closed now, and those of another instance do not count.
-    assert_eq!(get(&app, "connections", "").body, most);
-}
-
-#[test]
-fn the_connections_of_an_instance_are_closed_when_it_ends() {
-    let (app, state) = app();
-    let script = script(&["PRAGMA journal_mode = WAL", "CREATE TABLE kept (value)"]);
-    outcomes(&get(&app, "execute-and-keep", &script));
-    // SQLite removes it when the last connection is closed.
-    let log = state.join("sqlite_db.db-wal");
-    assert!(log.exists(), "the connection is closed already");
-    drop(app);
-    let start = Instant::now();
-    while log.exists() {
-        assert!(start.elapsed() < Duration::from_secs(60), "the connection is still open");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    other(&state).execute("INSERT INTO kept VALUES (1)", []).expect("a table");
-}
-
-#[test]
-fn a_statement_ends_with_its_instance() {
-    let state = state_dir();
-    let limits = Limits { grace: Duration::ZERO, ..Limits::default() };
-    let app = loader().state_dir(&state).limits(limits).load().expect("an application");
-    let mut served = serve(app);
-    let endless = "WITH n(i) AS (SELECT 1 UNION ALL SELECT 2 FROM n) SELECT count(*) FROM n";
-    let path = path("execute", &script(&["BEGIN IMMEDIATE", endless]));
-    let mut client = served.connect();
-    write!(client, "GET {path} HTTP/1.1\r\nhost: a\r\n\r\n").expect("a server that reads");
-    fs::create_dir_all(&state).expect("a folder");
-    let other = Connection::open(file(&state)).expect("a database");
-    other.busy_timeout(Duration::ZERO).expect("a time-out");
-    let start = Instant::now();
-    while other.execute_batch("BEGIN IMMEDIATE; ROLLBACK").is_ok() {
-        assert!(start.elapsed() < Duration::from_secs(60), "the statement does not run");
-        std::thread::yield_now();
-    }
-    let (stopped, has_stopped) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
-        served.stop();
-        stopped.send(()).expect("a test");
-    });
-    has_stopped.recv_timeout(Duration::from_secs(60)).expect("a server that ends");
-    other.execute_batch("BEGIN IMMEDIATE").expect("no lock");
-}
-
-#[test]
-fn a_component_that_calls_a_blocking_function_or_an_older_interface_is_refused() {
-    for interface in
-        ["spin:sqlite/sqlite@3.1.0", "spin:sqlite/sqlite@3.0.0", "fermyon:spin/sqlite@2.0.0"]
-    {
-        let folder = tempfile::tempdir().expect("a folder");
-        let source = folder.path().join("blocking.wasm");
-        fs::write(&source, blocking(interface)).expect("written");
-        let error = Loader::new(application(&source).path()).load().err().expect("an error");
-        let error = format!("{error:#}");
-        assert!(error.contains(&format!("`{interface}`")), "{interface}: {error}");
-    }
-}
-
-/// A component that imports the blocking function `changes`, and nothing else:
-///
-/// ```text
-/// (component
-///   (import "<interface>" (instance
-///     (export "connection" (type (sub resource)))
-///     (export "[method]connection.changes"
-///       (func (param "self" (borrow 0)) (result u64))))))
-/// ```
-fn blocking(interface: &str) -> Vec<u8> {
-    fn prefixed(bytes: &[u8]) -> Vec<u8> {
-        [&[bytes.len() as u8], bytes].concat()
-    }
-    let types: [&[u8]; _] = [
-        b"\x01\x42\x04",
-        &[b"\x04\0", &*prefixed(b"connection"), b"\x03\x01"].concat(),
-        b"\x01\x68\0",
-        &[b"\x01\x40\x01", &*prefixed(b"self"), b"\x01\0\x77"].concat(),
-        &[b"\x04\0", &*prefixed(b"[method]connection.changes"), b"\x01\x02"].concat(),
-    ];
-    let imports: [&[u8]; _] = [b"\x01\0", &prefixed(interface.as_bytes()), b"\x05\0"];
-    let component: [&[u8]; _] = [
-        b"\0asm\x0d\0\x01\0\x07",
-        &prefixed(&types.concat()),
-        b"\x0a",
-        &prefixed(&imports.concat()),
-    ];
-    component.concat()
 }
