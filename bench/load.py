@@ -21,7 +21,15 @@ PATHS = {
 }
 FAN_OUTS = ("/users/<username>/bookings", "/users/<username>/suggested")
 # Headers that each server chooses, or each response.
-OWN_HEADERS = {"connection", "date", "etag", "keep-alive", "server", "x-request-id"}
+OWN_HEADERS = {
+    "connection",
+    "date",
+    "etag",
+    "keep-alive",
+    "server",
+    "server-timing",
+    "x-request-id",
+}
 
 # per_second, p50_ms and p99_ms; of writes also errors.
 Figures = dict[str, float]

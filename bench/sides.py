@@ -81,9 +81,11 @@ def sides() -> list[Side]:
         found.append(Side("wasmtime serve", [serve], {"movies": port}))
 
     ports = {service: free_port() for service in SERVICES}
-    at = [f"{service}=127.0.0.1:{port}" for service, port in ports.items()]
-    processes: list[Arguments] = [[NATIVE, service, *at] for service in SERVICES]
+    processes: list[Arguments] = [
+        [NATIVE, service, f"127.0.0.1:{port}"] for service, port in ports.items()
+    ]
     environment = {"SQLITE_DB": str(DATABASE), "WRITE_TOKEN": ""}
+    environment |= {f"{service.upper()}_URL": f"http://127.0.0.1:{port}" for service, port in ports.items()}
     found.append(Side("native", processes, ports, environment))
 
     # Flask only reads, so nobody asks it for showtimes.

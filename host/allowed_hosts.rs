@@ -1,84 +1,128 @@
-//! `allowed_outbound_hosts`: whom a component may call.
+//! `allowed_outbound_hosts`: whom a component may call, in the patterns of Spin
+//! (`crates/outbound-networking-config/src/allowed_hosts.rs` of Spin).
 
-use std::fmt;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
 
-use http::uri::Scheme;
-use serde::Deserialize;
+use http::Uri;
+use http::uri::Authority;
 
 /// The domain of service chaining.
-const SIBLINGS: &str = "spin.internal";
+const SIBLINGS: &str = ".spin.internal";
 
-/// The component id in `authority`, if that is `<component-id>.spin.internal`,
-/// perhaps with a port.
-pub fn sibling_id(authority: &str) -> Option<&str> {
-    let host = authority.split_once(':').map_or(authority, |(host, _)| host);
-    host.split_once('.').filter(|(_, domain)| *domain == SIBLINGS).map(|(id, _)| id)
+/// The component id in `host`, if that is `<component-id>.spin.internal`.
+pub fn sibling_id(host: &str) -> Option<&str> {
+    host.strip_suffix(SIBLINGS)
 }
 
-/// Where a component sends a request.
+/// An entry: `<scheme>://<host>[:<port>]`.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Target {
-    /// The component with this id.
-    Sibling(String),
-    /// The application, through its routes.
-    Application,
+pub struct AllowedHost {
+    /// `http` or `https`. Without one, any.
+    scheme: Option<String>,
+    host: Host,
+    ports: RangeInclusive<u16>,
 }
 
-/// An entry of `allowed_outbound_hosts` that this host supports.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
-#[serde(try_from = "String")]
-pub struct AllowedHost {
-    scheme: Scheme,
-    /// Without one, every component.
-    target: Option<Target>,
+#[derive(Clone, Debug, PartialEq)]
+enum Host {
+    /// `*`
+    Any,
+    /// `*.example.com`, without the star.
+    Subdomains(String),
+    /// `self`: the application, through its routes.
+    Application,
+    /// A name or an address, in lower case.
+    Literal(String),
 }
 
 impl AllowedHost {
-    /// Whether this entry allows a request to `target`. A relative URI has no
-    /// scheme of its own, so any entry's scheme fits.
-    pub fn allows(&self, scheme: Option<&Scheme>, target: &Target) -> bool {
-        let is_target = match (&self.target, target) {
-            (None, target) => matches!(target, Target::Sibling(_)),
-            (Some(allowed), target) => allowed == target,
+    /// Whether a request to `uri` is allowed, which has a scheme and a host.
+    pub fn allows(&self, uri: &Uri) -> bool {
+        let (scheme, host) = (uri.scheme_str().unwrap_or_default(), uri.host().unwrap_or_default());
+        let host = host.to_ascii_lowercase();
+        let is_host = match &self.host {
+            Host::Any => true,
+            Host::Subdomains(suffix) => host.ends_with(suffix),
+            Host::Literal(literal) => host == *literal,
+            Host::Application => false,
         };
-        is_target && scheme.is_none_or(|scheme| *scheme == self.scheme)
+        let port = uri.port_u16().or_else(|| default_port(scheme));
+        let is_scheme = self.scheme.as_ref().is_none_or(|allowed| allowed == scheme);
+        is_host && is_scheme && port.is_some_and(|port| self.ports.contains(&port))
+    }
+
+    /// Whether requests to the application itself are allowed.
+    pub fn allows_application(&self) -> bool {
+        matches!(self.host, Host::Any | Host::Application)
+    }
+
+    /// The component id of the sibling that it names; `*` if it names all.
+    pub fn sibling(&self) -> Option<&str> {
+        match &self.host {
+            Host::Subdomains(suffix) if suffix == SIBLINGS => Some("*"),
+            Host::Literal(host) => sibling_id(host),
+            _ => None,
+        }
     }
 }
 
-impl TryFrom<String> for AllowedHost {
-    type Error = String;
+impl FromStr for AllowedHost {
+    type Err = String;
 
-    fn try_from(host: String) -> Result<Self, String> {
-        let parse = || {
-            let (scheme, authority) = host.split_once("://")?;
-            let scheme = match scheme {
-                "http" => Scheme::HTTP,
-                "https" => Scheme::HTTPS,
-                _ => return None,
-            };
-            let target = match authority.strip_suffix('/').unwrap_or(authority) {
-                "self" | "self.alt" => Some(Target::Application),
-                "*.spin.internal" => None,
-                authority => Some(Target::Sibling(sibling_id(authority)?.to_owned())),
-            };
-            Some(Self { scheme, target })
-        };
-        parse().ok_or_else(|| {
+    fn from_str(text: &str) -> Result<Self, String> {
+        parse(text).ok_or_else(|| {
             format!(
-                "the outbound host {host:?} is not supported here: requests can go to \
-                 http://<component-id>.spin.internal and to http://self, not to the network"
+                "the outbound host {text:?} must be <scheme>://<host>[:<port>] without a path: a \
+                 scheme `http`, `https` or `*`; a host, `*`, `*.<domain>` or `self`; a port, a \
+                 range such as `8000..8010`, or `*`"
             )
         })
     }
 }
 
-impl fmt::Display for AllowedHost {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.target {
-            Some(Target::Sibling(id)) => write!(f, "{}://{id}.{SIBLINGS}", self.scheme),
-            Some(Target::Application) => write!(f, "{}://self", self.scheme),
-            None => write!(f, "{}://*.{SIBLINGS}", self.scheme),
-        }
+fn parse(text: &str) -> Option<AllowedHost> {
+    let (scheme, authority) = text.trim().split_once("://")?;
+    let authority = authority.strip_suffix('/').unwrap_or(authority);
+    // An IPv6 address has colons between brackets.
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, port),
+        _ => (authority, ""),
+    };
+    let scheme_of_port = scheme;
+    let scheme = match scheme {
+        "*" => None,
+        "http" | "https" => Some(scheme.to_owned()),
+        _ => return None,
+    };
+    let host = match (host, host.strip_prefix("*.")) {
+        ("*", _) => Host::Any,
+        ("self" | "self.alt", _) => Host::Application,
+        (_, Some(domain)) => Host::Subdomains(format!(".{}", literal(domain)?)),
+        (host, None) => Host::Literal(literal(host)?),
+    };
+    let ports = match (port, port.split_once("..")) {
+        ("*", _) => 0..=u16::MAX,
+        ("", _) if host == Host::Application => 0..=u16::MAX,
+        ("", _) => default_port(scheme_of_port).map(|port| port..=port)?,
+        // Without its end, as in Spin.
+        (_, Some((start, end))) => start.parse().ok()?..=end.parse::<u16>().ok()?.checked_sub(1)?,
+        (port, None) => port.parse().map(|port| port..=port).ok()?,
+    };
+    Some(AllowedHost { scheme, host, ports })
+}
+
+/// `host` in lower case, if it is a name or an address.
+fn literal(host: &str) -> Option<String> {
+    let is_host = Authority::from_str(host).is_ok_and(|authority| authority.host() == host);
+    (is_host && !host.contains('*')).then(|| host.to_ascii_lowercase())
+}
+
+fn default_port(scheme: &str) -> Option<u16> {
+    match scheme {
+        "http" => Some(80),
+        "https" => Some(443),
+        _ => None,
     }
 }
 
@@ -86,27 +130,78 @@ impl fmt::Display for AllowedHost {
 mod tests {
     use super::*;
 
-    fn allowed(host: &str) -> Result<AllowedHost, String> {
-        AllowedHost::try_from(host.to_owned())
+    fn allows(pattern: &str, uri: &str) -> bool {
+        pattern.parse::<AllowedHost>().expect(pattern).allows(&uri.parse().expect(uri))
     }
 
     #[test]
-    fn an_entry_allows_exactly_its_scheme_and_target() {
-        let a = allowed("http://a.spin.internal").unwrap();
-        let sibling = |id: &str| Target::Sibling(id.into());
-        assert!(a.allows(Some(&Scheme::HTTP), &sibling("a")));
-        assert!(!a.allows(Some(&Scheme::HTTP), &sibling("b")));
-        assert!(!a.allows(Some(&Scheme::HTTPS), &sibling("a")));
-        assert!(!a.allows(None, &Target::Application));
-        let all = allowed("http://*.spin.internal").unwrap();
-        assert!(all.allows(Some(&Scheme::HTTP), &sibling("b")));
-        assert!(!all.allows(None, &Target::Application));
+    fn an_entry_allows_exactly_its_schemes_hosts_and_ports() {
+        for (pattern, allowed, denied) in [
+            (
+                "http://a.spin.internal",
+                &["http://a.spin.internal/x", "http://A.spin.internal:80"][..],
+                &["http://b.spin.internal", "https://a.spin.internal", "http://a.spin.internal:81"]
+                    [..],
+            ),
+            (
+                "http://*.spin.internal/",
+                &["http://a.spin.internal"],
+                &["http://spin.internal", "http://aspin.internal", "http://a.spin.internal.b"],
+            ),
+            (
+                "*://example.com:*",
+                &["http://example.com", "https://example.com:8443"],
+                &["http://www.example.com:80", "ftp://example.com"],
+            ),
+            (
+                "https://*",
+                &["https://example.com", "https://127.0.0.1:443"],
+                &["https://example.com:444", "http://example.com:443"],
+            ),
+            (
+                "http://127.0.0.1:5000..5003",
+                &["http://127.0.0.1:5000", "http://127.0.0.1:5002"],
+                &["http://127.0.0.1:5003", "http://127.0.0.1", "http://localhost:5000"],
+            ),
+            ("http://[::1]:8080", &["http://[::1]:8080"], &["http://[::1]", "http://[::2]:8080"]),
+            ("http://[::1]", &["http://[::1]:80"], &["http://[::1]:8080"]),
+            ("http://self", &[], &["http://self", "http://self.alt"]),
+        ] {
+            for uri in allowed {
+                assert!(allows(pattern, uri), "{pattern} must allow {uri}");
+            }
+            for uri in denied {
+                assert!(!allows(pattern, uri), "{pattern} must not allow {uri}");
+            }
+        }
     }
 
     #[test]
-    fn hosts_on_the_network_are_not_supported() {
-        for host in ["https://example.com", "http://*:*", "*", "redis://a.spin.internal"] {
-            assert!(allowed(host).is_err(), "{host}");
+    fn only_self_and_any_host_allow_the_application() {
+        for (pattern, expected) in
+            [("http://self", true), ("http://*:*", true), ("http://a.spin.internal", false)]
+        {
+            let allowed: AllowedHost = pattern.parse().expect(pattern);
+            assert_eq!(allowed.allows_application(), expected, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn an_entry_of_another_form_is_refused() {
+        for pattern in [
+            "*",
+            "example.com",
+            "://example.com",
+            "http://",
+            "redis://example.com:6379",
+            "http://example.com/path",
+            "http://example.com:port",
+            "http://user@example.com",
+            "http://a.*.com",
+            "*://example.com",
+            "http://10.0.0.0/8",
+        ] {
+            assert!(pattern.parse::<AllowedHost>().is_err(), "{pattern}");
         }
     }
 }

@@ -17,14 +17,13 @@ use wasmtime::Trap;
 use wasmtime_wasi_http::Error;
 use wasmtime_wasi_http::handler::{InstantiationError, ProxyHandler};
 
-use crate::allowed_hosts::Target;
 use crate::body::{Body, empty, full};
 use crate::headers;
 use crate::instance::{InstancePool, Permit};
 use crate::limits::Limits;
 use crate::log::Log;
 use crate::manifest::Manifest;
-use crate::outbound::Application;
+use crate::outbound::{Application, Target};
 use crate::router::{Match, Route, Router};
 use crate::shard;
 

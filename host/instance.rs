@@ -23,6 +23,7 @@ use crate::database::Database;
 use crate::engine::TICK;
 use crate::limits::Limits;
 use crate::log::{Log, Stdio};
+use crate::network::Network;
 use crate::outbound::{Application, Outbound};
 use crate::sqlite::Databases;
 use crate::variables::Values;
@@ -59,6 +60,8 @@ pub struct InstanceBuilder {
     pub variables: Values,
     /// The database, if it may use it.
     pub database: Option<Arc<Database>>,
+    /// The connections to other servers.
+    pub network: Arc<Network>,
     /// Whom it may call.
     pub allowed: Arc<[AllowedHost]>,
     /// Where its output goes.
@@ -116,7 +119,11 @@ impl InstanceBuilder {
             wasi: wasi.build(),
             http: WasiHttpCtx::new(),
             table: ResourceTable::new(),
-            outbound: Outbound::new(self.application.clone(), self.allowed.clone()),
+            outbound: Outbound::new(
+                self.application.clone(),
+                self.network.clone(),
+                self.allowed.clone(),
+            ),
             memory: StoreLimitsBuilder::new().memory_size(self.limits.memory).build(),
             ticks: 0,
             paused: Arc::default(),

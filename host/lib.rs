@@ -26,7 +26,7 @@
 //! | `instance` | the instances of a component |
 //! | `engine` | compiling components, and what they import |
 //! | `variables`, [`files`], `sqlite`, `outbound` | what a component may ask for, see, keep and call |
-//! | `database` | the file of SQLite, and what statements may take |
+//! | `database`, `network` | the file of SQLite, and the connections to other servers |
 //! | [`manifest`] | `spin.toml` |
 //! | `headers`, `router` | what a component is told, and which one gets a request |
 //! | `shard` | a thread for each core |
@@ -45,6 +45,7 @@ pub mod limits;
 mod loader;
 mod log;
 pub mod manifest;
+mod network;
 mod outbound;
 pub mod prepare;
 mod router;

@@ -2,6 +2,7 @@
 //! components.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
 use std::path::{PathBuf, absolute};
 use std::sync::{Arc, OnceLock, Weak};
 
@@ -12,6 +13,7 @@ use tempfile::TempDir;
 use tokio::sync::Semaphore;
 use wasmtime_wasi_http::handler::{ProxyHandler, ProxyPre};
 
+use crate::allowed_hosts::AllowedHost;
 use crate::app::{App, Component, Inner, StandIn};
 use crate::body::Body;
 use crate::database::Database;
@@ -21,6 +23,7 @@ use crate::instance::{InstanceBuilder, InstancePool, State};
 use crate::limits::Limits;
 use crate::log::Log;
 use crate::manifest::{self, Manifest};
+use crate::network::Network;
 use crate::router::{Route, Router};
 use crate::shard;
 use crate::variables::{self, Values};
@@ -33,6 +36,7 @@ pub struct Loader {
     stand_ins: BTreeMap<String, StandIn>,
     variables: BTreeMap<String, String>,
     state_dir: Option<PathBuf>,
+    selected: Vec<String>,
 }
 
 impl Loader {
@@ -45,6 +49,7 @@ impl Loader {
             stand_ins: BTreeMap::new(),
             variables: BTreeMap::new(),
             state_dir: None,
+            selected: Vec::new(),
         }
     }
 
@@ -74,6 +79,12 @@ impl Loader {
         self
     }
 
+    /// Loads only the component `id`, and others that are selected in the same way.
+    pub fn select(mut self, id: &str) -> Self {
+        self.selected.push(id.to_owned());
+        self
+    }
+
     /// Lets `stand_in` answer in place of the component `id`, whose binary need
     /// not exist then.
     pub fn replace<F>(
@@ -94,7 +105,10 @@ impl Loader {
     /// # Errors
     /// What is wrong, and where in the manifest if it is there.
     pub fn load(mut self) -> Result<App> {
-        let manifest = Manifest::read(&self.manifest)?;
+        let mut manifest = Manifest::read(&self.manifest)?;
+        if !self.selected.is_empty() {
+            manifest.select(&self.selected)?;
+        }
         for id in self.stand_ins.keys() {
             ensure!(
                 manifest.components.contains_key(id),
@@ -107,7 +121,10 @@ impl Loader {
             Some(path) => Some(absolute(path)?),
             None => Some(manifest.dir.join(".spin")),
         };
-        let database = Arc::new(Database::new(state_dir));
+        let shared = Shared {
+            database: Arc::new(Database::new(state_dir)),
+            network: Arc::new(Network::new()),
+        };
         let compiler = Compiler::new(
             self.limits.instances,
             |state: &State| &state.variables,
@@ -126,7 +143,7 @@ impl Loader {
         Ok(App(Arc::new_cyclic(|application| {
             for (id, compiled) in compiled {
                 let builder =
-                    self.builder(&manifest, &id, compiled, &compiler, &database, application);
+                    self.builder(&manifest, &id, compiled, &compiler, &shared, application);
                 components.insert(id, wasm(builder));
             }
             Inner {
@@ -148,7 +165,7 @@ impl Loader {
         id: &str,
         compiled: Compiled,
         compiler: &Compiler<State>,
-        database: &Arc<Database>,
+        shared: &Shared,
         application: &Weak<Inner>,
     ) -> InstanceBuilder {
         let component = &manifest.components[id];
@@ -160,12 +177,19 @@ impl Loader {
             files: compiled.files,
             environment: component.environment.clone().into_iter().collect(),
             variables: compiled.variables,
-            database: (!component.sqlite_databases.is_empty()).then(|| database.clone()),
-            allowed: component.allowed_outbound_hosts.clone().into(),
+            database: (!component.sqlite_databases.is_empty()).then(|| shared.database.clone()),
+            network: shared.network.clone(),
+            allowed: compiled.allowed,
             log: self.log.clone(),
             limits: self.limits,
         }
     }
+}
+
+/// What all components use.
+struct Shared {
+    database: Arc<Database>,
+    network: Arc<Network>,
 }
 
 /// The parts of a component whose preparation can fail.
@@ -173,6 +197,7 @@ struct Compiled {
     pre: ProxyPre<State>,
     files: Option<TempDir>,
     variables: Values,
+    allowed: Arc<[AllowedHost]>,
 }
 
 impl Compiled {
@@ -197,8 +222,27 @@ impl Compiled {
         };
         let variables = variables::of_component(component, values)
             .with_context(|| format!("the component `{id}`"))?;
-        Ok(Self { pre, files, variables })
+        let allowed = allowed_hosts(manifest, id, values)?;
+        Ok(Self { pre, files, variables, allowed })
     }
+}
+
+/// Whom the component `id` may call. As in Spin, an entry whose variables are empty allows
+/// nothing.
+fn allowed_hosts(
+    manifest: &Manifest,
+    id: &str,
+    values: &BTreeMap<String, String>,
+) -> Result<Arc<[AllowedHost]>> {
+    let mut allowed = Vec::new();
+    for host in &manifest.components[id].allowed_outbound_hosts {
+        let error = |error: &dyn Display| manifest.error(host.span(), error);
+        let text = variables::expand(host.get_ref(), values).map_err(|cause| error(&cause))?;
+        if !matches!(text.trim(), "" | "http://" | "https://") {
+            allowed.push(text.parse().map_err(|cause: String| error(&cause))?);
+        }
+    }
+    Ok(allowed.into())
 }
 
 /// A component with a pool of instances for each shard.

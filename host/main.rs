@@ -25,6 +25,10 @@ struct Options {
     #[arg(short, long, value_name = "PATH", default_value = "spin.toml")]
     from: PathBuf,
 
+    /// Serve only this component; can be repeated
+    #[arg(short, long = "component-id", value_name = "ID")]
+    component: Vec<String>,
+
     /// Where to listen
     #[arg(
         long,
@@ -77,6 +81,9 @@ async fn run(options: Options) -> Result<()> {
     let mut loader = Loader::new(&options.from).log(log);
     for (name, value) in &options.variables {
         loader = loader.variable(name, value);
+    }
+    for id in &options.component {
+        loader = loader.select(id);
     }
     if let Some(path) = options.state_dir {
         loader = loader.state_dir(path);

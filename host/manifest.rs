@@ -9,7 +9,7 @@ use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -104,9 +104,9 @@ pub struct Component {
     /// Patterns of files that it does not see all the same.
     #[serde(default)]
     pub exclude_files: Vec<Spanned<String>>,
-    /// Whom it may call.
+    /// Whom it may call: patterns, or templates of them.
     #[serde(default)]
-    pub allowed_outbound_hosts: Vec<AllowedHost>,
+    pub allowed_outbound_hosts: Vec<Spanned<String>>,
     /// Its environment variables.
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
@@ -226,6 +226,35 @@ impl Manifest {
         source.manifest(dir)
     }
 
+    /// Keeps only the triggers of the components `ids`.
+    ///
+    /// # Errors
+    /// If there is no such component, or one of them names a sibling that is not among
+    /// them, as in Spin. A template is not looked at: its variables may say that the
+    /// sibling is elsewhere.
+    pub fn select(&mut self, ids: &[String]) -> Result<()> {
+        let known = || self.components.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        if let Some(id) = ids.iter().find(|id| !self.components.contains_key(*id)) {
+            bail!("there is no component `{id}` to select; there are {}", known());
+        }
+        for (id, component) in self.components.iter().filter(|(id, _)| ids.contains(id)) {
+            for host in &component.allowed_outbound_hosts {
+                let Ok(allowed) = host.get_ref().parse::<AllowedHost>() else { continue };
+                let sibling = allowed.sibling();
+                if let Some(sibling) = sibling.filter(|sibling| !ids.iter().any(|id| id == sibling))
+                {
+                    let message = format!(
+                        "the selected component `{id}` may call `{sibling}`, which is not selected; \
+                         select it, too, or name it by a variable"
+                    );
+                    return Err(self.error(host.span(), message));
+                }
+            }
+        }
+        self.triggers.retain(|trigger| ids.contains(&trigger.component));
+        Ok(())
+    }
+
     /// An error in the bytes `span` of the manifest, with its file and line.
     pub fn error(&self, span: Range<usize>, message: impl Display) -> anyhow::Error {
         self.source.error(span, message)
@@ -262,6 +291,11 @@ impl Source {
             let message =
                 format!("the variable `{}` must be `required` or have a `default`", name.get_ref());
             return Err(self.error(name.span(), message));
+        }
+        let hosts = toml.component.values().flat_map(|component| &component.allowed_outbound_hosts);
+        for host in hosts.filter(|host| !is_template(host.get_ref())) {
+            let parsed = host.get_ref().parse::<AllowedHost>();
+            parsed.map_err(|error| self.error(host.span(), error))?;
         }
         let databases = toml.component.values().flat_map(|component| &component.sqlite_databases);
         if let Some(label) = databases.into_iter().find(|label| *label.get_ref() != DATABASE) {
@@ -318,6 +352,11 @@ impl Source {
         let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
         anyhow!("{}:{line}: {message}", self.path.display())
     }
+}
+
+/// Whether `text` names a variable of the application.
+fn is_template(text: &str) -> bool {
+    text.contains("{{")
 }
 
 /// Whether `id` is one that Spin takes for a component.

@@ -1,8 +1,5 @@
-//! The requests that components send.
-//!
-//! A component may call its siblings and its own application, if its
-//! `allowed_outbound_hosts` say so. Both stay in this process; nothing goes out
-//! to the network.
+//! The requests that components send: to each other and to their own application, in
+//! this process, and to other servers.
 
 use std::sync::{Arc, Weak};
 
@@ -10,10 +7,20 @@ use futures::future::BoxFuture;
 use http::{Request, Response};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiHttpHooks};
 
-use crate::allowed_hosts::{AllowedHost, Target, sibling_id};
+use crate::allowed_hosts::{AllowedHost, sibling_id};
 use crate::body::Body;
+use crate::network::Network;
 
-/// Answers the requests of components.
+/// A destination in this process.
+#[derive(Debug)]
+pub enum Target {
+    /// The component with this id.
+    Sibling(String),
+    /// The application, through its routes.
+    Application,
+}
+
+/// Answers the requests of components that stay in this process.
 pub trait Application: Send + Sync {
     /// Sends `request` to `target`.
     ///
@@ -29,13 +36,18 @@ pub trait Application: Send + Sync {
 /// What wasmtime calls for each request that an instance sends.
 pub struct Outbound {
     application: Weak<dyn Application>,
+    network: Arc<Network>,
     allowed: Arc<[AllowedHost]>,
 }
 
 impl Outbound {
     /// The requests of a component of `application` that may call `allowed`.
-    pub fn new(application: Weak<dyn Application>, allowed: Arc<[AllowedHost]>) -> Self {
-        Self { application, allowed }
+    pub fn new(
+        application: Weak<dyn Application>,
+        network: Arc<Network>,
+        allowed: Arc<[AllowedHost]>,
+    ) -> Self {
+        Self { application, network, allowed }
     }
 }
 
@@ -45,23 +57,33 @@ impl WasiHttpHooks for Outbound {
     fn send_request(
         &mut self,
         request: Request<Body>,
-        _: Option<RequestOptions>,
+        options: Option<RequestOptions>,
         _: Box<Sending>,
     ) -> Box<dyn Future<Output = Result<(Response<Body>, Box<Sending>), Error>> + Send> {
+        let uri = request.uri();
+        let mut allowed = self.allowed.iter();
         // A relative URI arrives with an empty host.
-        let host = request.uri().host().unwrap_or_default();
-        let (scheme, target) = match (host, sibling_id(host)) {
-            ("" | "self.alt", _) => (None, Target::Application),
-            (_, Some(id)) => (request.uri().scheme(), Target::Sibling(id.to_owned())),
-            _ => return Box::new(async { Err(Error::HttpRequestDenied) }),
+        let (target, is_allowed) = match uri.host().unwrap_or_default() {
+            "" | "self.alt" => {
+                (Some(Target::Application), allowed.any(AllowedHost::allows_application))
+            }
+            host => {
+                let sibling = sibling_id(host).map(|id| Target::Sibling(id.to_owned()));
+                (sibling, allowed.any(|allowed| allowed.allows(uri)))
+            }
         };
-        if !self.allowed.iter().any(|allowed| allowed.allows(scheme, &target)) {
+        if !is_allowed {
             return Box::new(async { Err(Error::HttpRequestDenied) });
         }
-        let application = self.application.clone();
+        let (application, network) = (self.application.clone(), self.network.clone());
         Box::new(async move {
-            let application = application.upgrade().ok_or(Error::ConnectionTerminated)?;
-            let response = application.call(target, request).await?;
+            let response = match target {
+                Some(target) => {
+                    let application = application.upgrade().ok_or(Error::ConnectionTerminated)?;
+                    application.call(target, request).await?
+                }
+                None => network.send(request, options).await?,
+            };
             let sending: Box<Sending> = Box::new(async { Ok(()) });
             Ok((response, sending))
         })

@@ -87,7 +87,10 @@ pub fn of_component(
 }
 
 /// `template` with each `{{ name }}` replaced by its value.
-fn expand(template: &str, values: &BTreeMap<String, String>) -> Result<String> {
+///
+/// # Errors
+/// If it is malformed or names a variable that has no value.
+pub fn expand(template: &str, values: &BTreeMap<String, String>) -> Result<String> {
     let mut parts = template.split("{{");
     let mut expanded = parts.next().unwrap_or_default().to_owned();
     for part in parts {

@@ -27,6 +27,7 @@
 //! | header | on | value |
 //! |---|---|---|
 //! | `x-request-id` | all | the valid one of the request, or a random one |
+//! | `server-timing` | all | how long the service took, and each sibling that it asked |
 //! | `x-content-type-options` | all | `nosniff` |
 //! | `access-control-allow-origin` | all | `*`: a page of any origin may read |
 //! | `access-control-expose-headers` | all | `etag, retry-after, x-request-id` |
@@ -36,6 +37,7 @@
 //! | `cache-control` | successes, 304 | `no-cache`: revalidate with the `etag` |
 //! | | problems, OPTIONS except preflights | `no-store` |
 //! | `etag` | successes with a body, 304 | a hash of content-type and body |
+//! | `content-security-policy` | HTML pages | nothing from another origin, no inline script or style |
 //! | `vary` | successes and 304 whose handler looked at `Accept` | `accept` |
 //! | `allow` | 405, OPTIONS except preflights | the methods of the path |
 //! | `www-authenticate` | 401 | `Bearer` |
@@ -57,6 +59,7 @@
 //! |---|---|
 //! | `json` | JSON for people |
 //! | [`problem`] | errors: one variant of [`Problem`] for each status |
+//! | `timing` | how long a request takes |
 //! | [`conditions`] | `If-Match` and `If-None-Match` |
 //! | [`response`], [`request`] | what a handler returns and what it reads |
 //! | [`wasi`] | the types of WASI, between a component and its host |
@@ -77,6 +80,7 @@ pub mod route;
 pub mod service;
 pub mod sibling;
 pub mod table;
+mod timing;
 mod unique_keys;
 pub mod variable;
 pub mod wasi;

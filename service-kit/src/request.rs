@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use crate::conditions::Conditions;
 use crate::problem::Problem;
+use crate::timing::Timing;
 
 /// The name of the header with the request's id.
 pub const REQUEST_ID: &str = "x-request-id";
@@ -52,6 +53,7 @@ pub struct Request {
     /// When all siblings must have answered; `sibling` sets it when it sends the
     /// first request.
     pub(crate) deadline: OnceCell<Deadline>,
+    pub(crate) timing: Timing,
 }
 
 /// Ends at the deadline, with the time-out in milliseconds. Ends at once with an
@@ -79,6 +81,7 @@ impl Request {
             body_was_read: Cell::new(false),
             accept_was_read: Cell::new(false),
             deadline: OnceCell::new(),
+            timing: Timing::start(),
         }
     }
 

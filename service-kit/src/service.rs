@@ -15,23 +15,28 @@ const READS: &str = "GET, HEAD, OPTIONS";
 const WRITES: &str = "DELETE, GET, HEAD, OPTIONS, PUT";
 
 /// Makes the crate a component that answers HTTP requests by the function
-/// `$route`, which is a `fn(&Request) -> Route<'_>`. It adds a module `component` to
-/// the crate, from which `super` is the module of the call.
+/// `$route`, which is a `fn(&Request) -> Route<'_>`. The crate's name must be the id of
+/// the component. Adds a module `component` to the crate, from which `super` is the
+/// module of the call.
 #[macro_export]
 macro_rules! service {
     ($route:ident) => {
         $crate::export_http_handler!(async |request: &mut $crate::Request| {
-            $crate::service::respond(request, super::$route).await
+            $crate::service::respond(request, env!("CARGO_PKG_NAME"), super::$route).await
         });
     };
 }
 
 /// Answers `request` with the handler that `route` finds for it, and adds the
-/// headers that the documentation of this crate lists.
+/// headers that the documentation of this crate lists. `id` is that of the component.
 ///
 /// A HEAD request gets the body of GET. The server, Spin or the local host,
 /// leaves it out and keeps its `content-length`.
-pub async fn respond(request: &mut Request, route: fn(&Request) -> Route<'_>) -> Response {
+pub async fn respond(
+    request: &mut Request,
+    id: &str,
+    route: fn(&Request) -> Route<'_>,
+) -> Response {
     let response = if is_preflight(request) {
         preflight()
     } else {
@@ -42,6 +47,7 @@ pub async fn respond(request: &mut Request, route: fn(&Request) -> Route<'_>) ->
     };
     response
         .header(REQUEST_ID, request.id.clone())
+        .header("server-timing", request.timing.header(id))
         .header("x-content-type-options", "nosniff")
         .header("access-control-allow-origin", "*")
         .header("access-control-expose-headers", "etag, retry-after, x-request-id")

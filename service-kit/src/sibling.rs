@@ -1,18 +1,21 @@
 //! Requests to other services of the application.
 //!
-//! Spin calls this service chaining: `http://<component-id>.spin.internal`
-//! reaches the component in the same process, if the caller's
-//! `allowed_outbound_hosts` in `spin.toml` names it.
+//! A variable says where a service is. `http://<component-id>.spin.internal` reaches the
+//! component in the same process, which Spin calls service chaining; any other URL
+//! reaches another process. The caller's `allowed_outbound_hosts` in `spin.toml` must
+//! name the same variable.
 //!
 //! All requests to siblings on behalf of one request share a deadline, which starts
 //! with the first of them. At the deadline the handler gets a
 //! [`Problem::GatewayTimeout`]; the sibling still finishes.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::{Either, LocalBoxFuture, select};
+use http::Uri;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::{DeserializeOwned, IgnoredAny};
 
@@ -34,15 +37,34 @@ const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove
 /// Another service of the application.
 pub struct Sibling {
     id: &'static str,
+    url: Variable<BaseUrl>,
+}
+
+/// Where a service is: `http` or `https`, a host and perhaps a port.
+struct BaseUrl(Uri);
+
+impl FromStr for BaseUrl {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let uri = Uri::from_str(text).map_err(drop)?;
+        let has_scheme = matches!(uri.scheme_str(), Some("http" | "https"));
+        if has_scheme && uri.path() == "/" && uri.query().is_none() {
+            Ok(Self(uri))
+        } else {
+            Err(())
+        }
+    }
 }
 
 impl Sibling {
-    /// The service with that component id.
-    pub const fn new(id: &'static str) -> Self {
-        Self { id }
+    /// The service with that component id, which is where the variable `url` says.
+    pub const fn new(id: &'static str, url: &'static str) -> Self {
+        let expected = "a URL without a path, such as http://movies.spin.internal";
+        Self { id, url: Variable::new(url, None, expected) }
     }
 
-    /// The component id, which is also the name in `http://<id>.spin.internal`.
+    /// The component id.
     pub fn id(&self) -> &'static str {
         self.id
     }
@@ -54,7 +76,8 @@ impl Sibling {
     /// - [`Problem::Unavailable`] if there is no response, or a 5xx.
     /// - [`Problem::BadGateway`] if the response is not a `T` in JSON.
     /// - [`Problem::GatewayTimeout`] if it has not arrived by the deadline.
-    /// - [`Problem::Internal`] if the variable `sibling_deadline_ms` is no number.
+    /// - [`Problem::Internal`] if the variable of its URL is malformed or missing, or
+    ///   `sibling_deadline_ms` is no number.
     pub async fn get<T: DeserializeOwned>(
         &self,
         request: &Request,
@@ -94,6 +117,7 @@ impl Sibling {
         request: &Request,
         path: &str,
     ) -> Result<Option<Vec<u8>>, Problem> {
+        let _span = request.timing.ask(self.id);
         let deadline = || wait_for_deadline().boxed_local().shared();
         let deadline = request.deadline.get_or_init(deadline).clone();
         let body = Box::pin(self.body(request, path));
@@ -108,9 +132,9 @@ impl Sibling {
     }
 
     async fn body(&self, request: &Request, path: &str) -> Result<Option<Vec<u8>>, Problem> {
-        let authority = format!("{}.spin.internal", self.id);
+        let BaseUrl(url) = self.url.get().await?;
         let headers = vec![(REQUEST_ID.to_owned(), request.id.clone().into_bytes())];
-        let response = wasi::get(&authority, path, headers).await;
+        let response = wasi::get(url, path, headers).await;
         let response = response.map_err(|error| self.unavailable(path, error.to_string()))?;
         match response.status {
             200 => {}

@@ -30,7 +30,7 @@ impl<T: FromStr> Variable<T> {
     ///
     /// # Errors
     /// [`Problem::Internal`] if the component does not have it, or it is malformed.
-    pub async fn get(&'static self) -> Result<&'static T, Problem> {
+    pub async fn get(&self) -> Result<&T, Problem> {
         if let Some(value) = self.value.get() {
             return Ok(value);
         }

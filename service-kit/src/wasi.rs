@@ -18,15 +18,15 @@
 //! component 70 kB smaller.
 //!
 //! The timer, the variables and the database of a component are here too: no other
-//! module of the kit calls Spin or WASI, except that data files are read with
-//! `std::fs`.
+//! module of the kit calls Spin or WASI, except that `std` reads data files and the
+//! clock.
 
 use std::pin::pin;
 use std::time::Duration;
 
 use futures::future::select;
 use futures::{Stream, StreamExt, stream};
-use http::Method;
+use http::{Method, Uri};
 use spin_sdk::sqlite::{self, RowResult, Value};
 use spin_sdk::variables;
 use spin_sdk::wasip3::http::client;
@@ -159,21 +159,21 @@ pub(crate) struct ClientResponse {
     response: types::Response,
 }
 
-/// Sends `GET http://<authority><target>`, where `target` is the path with the
-/// query.
+/// Sends a GET for `target`, the path with the query, to the server at `url`.
 ///
 /// # Errors
 /// If there is no response.
 pub(crate) async fn get(
-    authority: &str,
+    url: &Uri,
     target: &str,
     headers: Vec<(String, Vec<u8>)>,
 ) -> Result<ClientResponse, ErrorCode> {
     let (trailers, sent_trailers) = wit_future::new(no_trailers);
     let (request, _) = types::Request::new(fields(headers)?, None, sent_trailers, None);
+    let is_secure = url.scheme() == Some(&http::uri::Scheme::HTTPS);
     request
-        .set_scheme(Some(&Scheme::Http))
-        .and_then(|()| request.set_authority(Some(authority)))
+        .set_scheme(Some(if is_secure { &Scheme::Https } else { &Scheme::Http }))
+        .and_then(|()| request.set_authority(url.authority().map(|authority| authority.as_str())))
         .and_then(|()| request.set_path_with_query(Some(target)))
         .map_err(|()| ErrorCode::HttpRequestUriInvalid)?;
     let response = client::send(request).await;

@@ -28,12 +28,14 @@ pub fn component_of(manifest: &Manifest, path: &str) -> String {
     longest.unwrap_or_else(|| panic!("no component answers at {path}")).1.clone()
 }
 
-/// The files that each component sees, by component id.
-pub fn files(manifest: &Manifest) -> BTreeMap<&str, Vec<PathBuf>> {
+/// The data files that each component sees, which are those in JSON, by component id.
+pub fn data_files(manifest: &Manifest) -> BTreeMap<&str, Vec<PathBuf>> {
     let seen = manifest.components.iter().map(|(id, component)| {
         let root = tempfile::tempdir().unwrap();
         host::files::mount(manifest, component, root.path()).expect("mounted");
-        (id.as_str(), files_below(root.path()))
+        let mut files = files_below(root.path());
+        files.retain(|file| file.extension().is_some_and(|extension| extension == "json"));
+        (id.as_str(), files)
     });
     seen.collect()
 }
@@ -49,7 +51,7 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
 fn every_data_file_is_seen_by_exactly_one_component_and_no_component_sees_another() {
     let manifest = manifest();
     let mut seen = BTreeSet::new();
-    for (id, files) in files(&manifest) {
+    for (id, files) in data_files(&manifest) {
         assert!(files.len() <= 1, "{id} sees {files:?}");
         for file in files {
             assert!(seen.insert(file.clone()), "several components see {}", file.display());
@@ -61,15 +63,23 @@ fn every_data_file_is_seen_by_exactly_one_component_and_no_component_sees_anothe
     assert_eq!(seen, data.chain([document]).collect());
 }
 
+/// The variable that says where the component `id` is.
+pub fn url_variable(id: &str) -> String {
+    format!("{}_url", id.replace('-', "_"))
+}
+
 #[test]
 fn every_component_may_call_exactly_the_siblings_that_its_operations_ask() {
     let manifest = manifest();
     for (id, component) in &manifest.components {
-        let allowed = component.allowed_outbound_hosts.iter().map(ToString::to_string);
+        let allowed = component.allowed_outbound_hosts.iter().map(|host| host.get_ref().clone());
         let own = operations().filter(|operation| component_of(&manifest, operation.path) == *id);
         let asked = own.flat_map(|operation| operation.asks);
-        let asked = asked.map(|sibling| format!("http://{sibling}.spin.internal"));
-        assert_eq!(allowed.collect::<BTreeSet<_>>(), asked.collect(), "{id}");
+        let urls: BTreeSet<_> = asked.map(url_variable).collect();
+        let templates = urls.iter().map(|name| format!("{{{{ {name} }}}}"));
+        assert_eq!(allowed.collect::<BTreeSet<_>>(), templates.collect(), "{id}");
+        let given = component.variables.keys().filter(|name| name.ends_with("_url"));
+        assert_eq!(given.collect::<Vec<_>>(), urls.iter().collect::<Vec<_>>(), "{id}");
     }
 }
 

@@ -8,14 +8,14 @@ use host::App;
 use serde_json::json;
 use support::{Lines, edit};
 
-use crate::architecture::{component_of, files, manifest};
+use crate::architecture::{self, component_of, manifest};
 use crate::openapi::reads;
 use crate::{application, data, expect_problem, get_from};
 
 /// Every data file, with the id of the component that sees it.
 fn data_files() -> Vec<(String, PathBuf)> {
     let manifest = manifest();
-    let files = files(&manifest).into_iter();
+    let files = architecture::data_files(&manifest).into_iter();
     files.flat_map(|(id, files)| files.into_iter().map(|file| (id.to_owned(), file))).collect()
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use host::App;
 use support::{Lines, edit};
 
-use crate::failures::{LATE, SHORT, answer, calls, lines_of, now};
+use crate::calls::{LATE, SHORT, answer, calls, lines_of, now};
 use crate::{application, expect_problem, get_from, loader, send_to};
 
 #[test]
@@ -36,7 +36,7 @@ fn the_deadline_is_two_seconds_by_default() {
 #[test]
 fn the_deadline_of_a_component_that_does_not_declare_the_variable_is_two_seconds() {
     let copy = support::copy(&application());
-    let declaration = "variables = { sibling_deadline_ms = \"{{ sibling_deadline_ms }}\" }\n";
+    let declaration = "sibling_deadline_ms = \"{{ sibling_deadline_ms }}\"\n";
     edit(&copy.path().join("spin.toml"), declaration, "");
     let app = support::loader(copy.path()).load().unwrap();
     for call in calls() {

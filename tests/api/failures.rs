@@ -2,7 +2,6 @@
 //! of failing, tried on every operation and each of the siblings that it asks.
 
 use std::collections::BTreeSet;
-use std::fmt::{self, Display};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,26 +12,22 @@ use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use host::{App, Body, full};
-use http::{HeaderName, HeaderValue, Method, Request, Response};
+use http::{HeaderName, HeaderValue, Response};
 use http_body_util::BodyExt;
 use hyper::body::Frame;
 use support::{Lines, Reply, edit};
 
-use crate::architecture::{component_of, manifest};
-use crate::openapi::{Operation, examples, operations};
+use crate::architecture::url_variable;
+use crate::calls::{Call, LATE, SHORT, answer, calls, lines_of, now};
+use crate::openapi::examples;
+use crate::timing::entries;
 use crate::{application, expect_problem, get_from, loader, send_to};
 
 /// The longest body of a sibling that is read, in bytes.
 const MAX_BODY: usize = 8 * 1024 * 1024;
 
-/// The deadline for siblings that do not finish.
-pub const SHORT: Duration = Duration::from_millis(400);
-
 /// The deadline for all others, which must fail long before it.
 const LONG: Duration = Duration::from_secs(20);
-
-/// How late a response may be after its deadline. Busy machines need that much.
-pub const LATE: Duration = Duration::from_millis(1500);
 
 type Failing = fn() -> BoxFuture<'static, Response<Body>>;
 
@@ -83,15 +78,6 @@ const JSON: &str = "application/json";
 /// An empty object of `length` bytes.
 fn padded(length: usize) -> String {
     format!("{{{}}}", " ".repeat(length - 2))
-}
-
-pub fn now(response: Response<Body>) -> BoxFuture<'static, Response<Body>> {
-    std::future::ready(response).boxed()
-}
-
-pub fn answer(status: u16, content_type: &str, body: impl Into<Bytes>) -> Response<Body> {
-    let response = Response::builder().status(status).header("content-type", content_type);
-    response.body(full(body)).expect("a response")
 }
 
 /// A body that does not end as it should.
@@ -170,60 +156,11 @@ fn with_failing(
     (app.load().expect("an application"), fails, lines)
 }
 
-/// A request that asks a sibling.
-#[derive(Clone)]
-pub struct Call {
-    pub path: String,
-    pub sibling: &'static str,
-    operation: Operation,
-}
-
-impl Call {
-    /// What the client sends. A write changes something each time that it succeeds.
-    pub fn request(&self) -> Request<Body> {
-        self.operation.request(&self.path)
-    }
-
-    /// The status if the sibling is well.
-    pub fn success(&self) -> u16 {
-        if self.operation.method == Method::GET { 200 } else { 201 }
-    }
-}
-
-impl Display for Call {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.operation.method, self.path)
-    }
-}
-
-/// Every operation that asks siblings, with each of those siblings. A write is for
-/// somebody who has no booking and no list yet.
-pub fn calls() -> Vec<Call> {
-    let calls = operations().flat_map(|operation| {
-        let mut path = operation.example.clone();
-        if operation.method != Method::GET {
-            path = path.replace("dwight_schrute", "michael_scott");
-            path = path.replace("saurabh_badhwar", "luckas");
-        }
-        let asks = operation.asks.clone().into_iter();
-        asks.map(move |sibling| Call { path: path.clone(), sibling, operation: operation.clone() })
-    });
-    calls.collect()
-}
-
 /// All bookings and lists.
 fn stored(app: &App) -> String {
     let users = ["saurabh_badhwar", "aniket", "meera", "luckas"];
     let lists = users.map(|user| get_from(app, &format!("/todo/lists/{user}")).body);
     get_from(app, "/bookings").body + lists.concat().as_str()
-}
-
-/// The lines that the component which answers at `path` has written.
-pub fn lines_of(path: &str, lines: &Lines) -> Vec<String> {
-    let component = format!("{}: ", component_of(&manifest(), path));
-    let text = lines.text();
-    let own = text.lines().filter_map(|line| line.strip_prefix(&component));
-    own.map(str::to_owned).collect()
 }
 
 /// Checks what the client and the log are told about a sibling's failure. The
@@ -243,6 +180,9 @@ fn expect_failure(reply: &Reply, status: u16, call: &Call, log: &Lines, row: &st
     assert!(!reply.body.contains("secret"), "{row}: {reply:?}");
     assert_eq!(reply.header("retry-after"), if status == 502 { "" } else { "1" }, "{row}");
     assert_eq!(reply.header("cache-control"), "no-store", "{row}");
+    let timed = entries(reply).into_iter().find(|entry| entry.name == *sibling);
+    let end = timed.unwrap_or_else(|| panic!("{row}: {reply:?}")).end();
+    assert!(status != 504 || end >= SHORT.as_secs_f64() * 1000.0, "{row}: {end} ms");
     let id = reply.header("x-request-id");
     let start = format!("[{id}] {call}: {sibling}: /");
     let logged = lines_of(path, log);
@@ -364,8 +304,8 @@ fn a_sibling_that_cannot_be_called_is_not_available() {
         let Call { path, sibling, .. } = call;
         let binary = sibling.replace('-', "_");
         let changes = [
-            // Not allowed.
-            (format!("\"http://{sibling}.spin.internal\""), "\"http://self\"".to_owned()),
+            // Not allowed, because nobody is called `self`.
+            (format!("\"{{{{ {} }}}}\"", url_variable(sibling)), "\"http://self\"".to_owned()),
             // Unknown, since no trigger names it.
             (format!("component = \"{sibling}\""), "component = \"home\"".to_owned()),
             // Traps at every request.

@@ -6,8 +6,10 @@
 
 mod architecture;
 mod bookings;
+mod calls;
 mod conventions;
 mod data;
+mod database;
 mod deadlines;
 mod exactness;
 mod failures;
@@ -19,6 +21,7 @@ mod robustness;
 mod serving;
 mod showtimes;
 mod siblings;
+mod timing;
 mod todo_lists;
 mod todo_users;
 mod users;

@@ -233,7 +233,9 @@ fn find_response(sent: &Sent, reply: &Reply, what: &str) -> (&'static str, &'sta
 fn check_headers(kind: &str, response: &'static Value, reply: &Reply, what: &str) {
     let mut documented = Map::new();
     let common = &DOCUMENT["x-common-headers"];
-    for headers in [&common["all"], &common[kind], &response["headers"]] {
+    let is_html = reply.header("content-type").starts_with("text/html");
+    let html = if is_html { &common["html"] } else { &Value::Null };
+    for headers in [&common["all"], &common[kind], html, &response["headers"]] {
         documented.extend(headers.as_object().cloned().unwrap_or_default());
     }
     assert!(common[kind].is_object(), "no common headers for {kind}");

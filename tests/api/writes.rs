@@ -1,5 +1,4 @@
-//! What all writes have in common: tokens, bodies, conditions, the order of refusals,
-//! and an application without a database.
+//! What all writes have in common: tokens, bodies, and the order of refusals.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -11,19 +10,19 @@ use http::{Method, Request};
 use proptest::prelude::*;
 use support::{Lines, Reply, Served, edit, request, with_json};
 
-use crate::failures::{answer, now};
+use crate::calls::{answer, now};
 use crate::openapi::{operations, paths};
 use crate::{application, expect_problem, get, get_from, loader, send, send_to, write_alone};
 
 /// A booking and a list that the data files do not have.
-const BOOKING: &str = "/bookings/peter_curley/20151201/267eedb8-0f5d-42d5-8f43-72426b9fb3e6";
-const LIST: &str = "/todo/lists/luckas/errands";
+pub const BOOKING: &str = "/bookings/peter_curley/20151201/267eedb8-0f5d-42d5-8f43-72426b9fb3e6";
+pub const LIST: &str = "/todo/lists/luckas/errands";
 
-fn put_booking() -> Request<Body> {
+pub fn put_booking() -> Request<Body> {
     request(Method::PUT, BOOKING)
 }
 
-fn put_list(body: &str) -> Request<Body> {
+pub fn put_list(body: &str) -> Request<Body> {
     with_json(request(Method::PUT, LIST), body)
 }
 
@@ -32,12 +31,12 @@ fn with(mut request: Request<Body>, name: &'static str, value: &str) -> Request<
     request
 }
 
-fn app() -> App {
+pub fn app() -> App {
     loader().load().expect("an application")
 }
 
 /// The application after `change` has changed its manifest, and its log.
-fn changed(change: impl FnOnce(&Path)) -> (App, Lines) {
+pub fn changed(change: impl FnOnce(&Path)) -> (App, Lines) {
     let copy = support::copy(&application());
     change(&copy.path().join("spin.toml"));
     let lines = Lines::default();
@@ -105,7 +104,7 @@ fn a_token_may_end_in_a_newline_and_a_blank_one_refuses_every_write() {
 #[test]
 fn a_component_that_is_not_given_the_token_takes_no_writes() {
     let (app, lines) = changed(|manifest| {
-        edit(manifest, ", write_token = \"{{ write_token }}\" }", " }");
+        edit(manifest, "write_token = \"{{ write_token }}\"\n", "");
     });
     expect_problem(&send_to(&app, put_booking()), 500, BOOKING);
     assert!(lines.text().contains("no variable `write_token`"), "{}", lines.text());
@@ -309,74 +308,6 @@ fn an_early_answer_reaches_a_client_that_still_sends() {
             answer.extend(byte);
         }
     }
-}
-
-/// Each way to have no database, and what the log says about it.
-fn without_a_database() -> [(App, Lines, &'static str); 2] {
-    let (not_granted, lines) =
-        changed(|manifest| edit(manifest, "sqlite_databases = [\"default\"]\n", ""));
-    let in_memory = Lines::default();
-    let app = loader().log(in_memory.log()).state_dir("").load().unwrap();
-    [
-        (not_granted, lines, "spin.toml does not grant the database `default`"),
-        (app, in_memory, "the database is in memory"),
-    ]
-}
-
-#[test]
-fn without_a_database_the_data_files_are_served_and_the_log_says_why_once() {
-    let healthy = app();
-    for (app, lines, reason) in without_a_database() {
-        for (id, path) in [("bookings", "/bookings"), ("todo-lists", "/todo/lists")] {
-            for _ in 0..2 {
-                assert_eq!(get_from(&app, path).status, 200);
-            }
-            let text = lines.text();
-            let start = format!("{id}: {reason}");
-            let logged = text.lines().filter(|line| line.starts_with(&start)).count();
-            assert_eq!(logged, 1, "{id}: {text}");
-        }
-        for path in paths() {
-            let (reply, expected) = (get_from(&app, &path), get_from(&healthy, &path));
-            assert_eq!((reply.status, &reply.body), (expected.status, &expected.body), "{path}");
-            assert_eq!(reply.header("etag"), expected.header("etag"), "{path}");
-        }
-        for path in [BOOKING, LIST, "/bookings/nobody", "/todo/lists/nobody"] {
-            expect_problem(&get_from(&app, path), 404, path);
-        }
-    }
-}
-
-#[test]
-fn without_a_database_a_write_is_405_and_allow_does_not_name_it() {
-    for (app, _, reason) in without_a_database() {
-        for operation in operations().filter(|operation| operation.method != Method::GET) {
-            let path = &operation.example;
-            let reply = send_to(&app, operation.request(path));
-            expect_problem(&reply, 405, path);
-            assert_eq!(reply.header("allow"), "GET, HEAD, OPTIONS", "{reason}");
-            let options = send_to(&app, request(Method::OPTIONS, path));
-            assert_eq!(options.header("allow"), "GET, HEAD, OPTIONS", "{reason}");
-        }
-    }
-}
-
-#[test]
-fn what_was_written_is_there_after_a_restart_and_what_was_deleted_is_not() {
-    let state = support::state_dir();
-    let start = || loader().state_dir(&state).load().expect("an application");
-    let cancelled = "/bookings/chris_rivers/20151201/267eedb8-0f5d-42d5-8f43-72426b9fb3e6";
-    let app = start();
-    assert_eq!(send_to(&app, put_booking()).status, 201);
-    assert_eq!(send_to(&app, put_list("[\"Buy milk\"]")).status, 201);
-    assert_eq!(send_to(&app, request(Method::DELETE, cancelled)).status, 204);
-    let tag = get_from(&app, LIST).header("etag").to_owned();
-    drop(app);
-    let app = start();
-    assert_eq!(get_from(&app, BOOKING).status, 200);
-    assert_eq!(get_from(&app, LIST).header("etag"), tag);
-    assert_eq!(get_from(&app, cancelled).status, 404);
-    assert_eq!(get_from(&app, "/bookings/chris_rivers").status, 404);
 }
 
 proptest! {

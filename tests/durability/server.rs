@@ -16,7 +16,7 @@ const MAX_WAIT: Duration = Duration::from_secs(30);
 
 /// A server, which is killed when this is dropped.
 pub struct Server {
-    process: Child,
+    pub process: Child,
     pub address: String,
     /// What it has written to standard error.
     log: Arc<Mutex<String>>,

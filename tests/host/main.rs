@@ -8,6 +8,7 @@ mod files;
 mod instances;
 mod limits;
 mod manifest;
+mod network;
 mod routing;
 mod server;
 mod sqlite;

@@ -48,8 +48,7 @@ fn what_is_wrong_is_named_with_its_line() {
         ("[component.hidden]", "[component.Hidden_1]", 43, "`Hidden_1`"),
         ("[component.hidden]", "[component.guest]", 43, "duplicate"),
         ("environment = {", "ai_models = []\nenvironment = {", 25, "`ai_models`"),
-        // The line in which the array begins.
-        ("\"http://self\"", "\"https://example.com\"", 26, "not to the network"),
+        ("http://self", "http://example.com/path", 29, "without a path"),
         ("[\"default\"]", "[\"other\"]", 31, "the database `other` needs"),
         ("[\"default\"]", "[\n\"default\",\n\"other\"]", 33, "the database `other` needs"),
         ("[\"default\"]", "\"default\"", 31, "expected a sequence"),

@@ -194,11 +194,8 @@ impl Lines {
 pub fn copy(folder: &Path) -> TempDir {
     let copy = tempfile::tempdir().expect("a folder");
     copy_files(folder, copy.path(), &["spin.toml", "data"]);
-    let described = "components/home/openapi.json";
-    if folder.join(described).exists() {
-        std::fs::create_dir_all(copy.path().join("components/home")).expect("a folder");
-        std::fs::copy(folder.join(described), copy.path().join(described)).expect("a copy");
-    }
+    std::fs::create_dir_all(copy.path().join("components/home")).expect("a folder");
+    copy_files(folder, copy.path(), &["components/home/openapi.json", "components/home/site"]);
     let target = self::folder("target");
     std::os::unix::fs::symlink(target, copy.path().join("target")).expect("a link");
     copy

@@ -22,6 +22,8 @@ pub mod service;
 pub mod sibling;
 #[path = "../../../service-kit/src/table.rs"]
 pub mod table;
+#[path = "../../../service-kit/src/timing.rs"]
+mod timing;
 #[path = "../../../service-kit/src/unique_keys.rs"]
 mod unique_keys;
 #[path = "../../../service-kit/src/variable.rs"]

@@ -4,9 +4,13 @@
 //!
 //! ```sh
 //! export WRITE_TOKEN= SQLITE_DB=cinema.db
-//! at="movies=127.0.0.1:4001 bookings=127.0.0.1:4002 users=127.0.0.1:4003 showtimes=127.0.0.1:4004"
-//! for service in movies bookings users showtimes; do native $service $at & done
-//! curl http://127.0.0.1:4003/users/dwight_schrute/suggested
+//! export USERS_URL=http://127.0.0.1:5000 MOVIES_URL=http://127.0.0.1:5001
+//! export SHOWTIMES_URL=http://127.0.0.1:5002 BOOKINGS_URL=http://127.0.0.1:5003
+//! native users 127.0.0.1:5000 &
+//! native movies 127.0.0.1:5001 &
+//! native showtimes 127.0.0.1:5002 &
+//! native bookings 127.0.0.1:5003 &
+//! curl http://127.0.0.1:5000/users/dwight_schrute/suggested
 //! ```
 //!
 //! Variables come from the environment. `SQLITE_DB` is the path of the database; without
@@ -22,7 +26,6 @@ mod showtimes;
 #[path = "../../../components/users/src/lib.rs"]
 mod users;
 
-use std::collections::BTreeMap;
 use std::env;
 
 use mimalloc::MiMalloc;
@@ -35,10 +38,7 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 fn main() {
     let mut arguments = env::args().skip(1);
     let service = arguments.next().expect("the name of a service");
-    let addresses: BTreeMap<String, String> = arguments
-        .map(|argument| argument.split_once('=').map(|(id, at)| (id.into(), at.into())))
-        .collect::<Option<_>>()
-        .expect("addresses, as in `movies=127.0.0.1:4001`");
+    let address = arguments.next().expect("an address, as in `127.0.0.1:5000`");
     let handle = match &service[..] {
         "bookings" => bookings::component::handle,
         "movies" => movies::component::handle,
@@ -46,5 +46,5 @@ fn main() {
         "users" => users::component::handle,
         _ => panic!("no such service: `{service}`"),
     };
-    wasi::serve(&service, addresses, handle);
+    wasi::serve(&address, handle);
 }

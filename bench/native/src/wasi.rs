@@ -4,18 +4,17 @@
 //! As in the host, each core has a thread that answers the requests of its
 //! connections alone.
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::env;
 use std::net::TcpListener;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::thread::{self, available_parallelism};
 use std::time::Duration;
 
 use futures::future::LocalBoxFuture;
 use futures::{Stream, StreamExt};
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, Request as HttpRequest, Response as HttpResponse};
+use http::{HeaderMap, Request as HttpRequest, Response as HttpResponse, Uri};
 use http_body_util::{BodyExt, Empty, Full, Limited};
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::server::conn::http1;
@@ -58,9 +57,6 @@ macro_rules! export_http_handler {
 
 pub type Handler = for<'a> fn(&'a mut Request) -> LocalBoxFuture<'a, Response>;
 
-/// Where each service listens.
-static ADDRESSES: OnceLock<BTreeMap<String, String>> = OnceLock::new();
-
 thread_local! {
     static CLIENT: Client<HttpConnector, Empty<Bytes>> = {
         let mut connector = HttpConnector::new();
@@ -69,12 +65,9 @@ thread_local! {
     };
 }
 
-/// Serves `service` at its address for ever; its connections go to the threads in
-/// turns.
-pub fn serve(service: &str, addresses: BTreeMap<String, String>, handler: Handler) {
-    let address = addresses.get(service).expect("the address of the service itself");
+/// Serves a service at `address` for ever; its connections go to the threads in turns.
+pub fn serve(address: &str, handler: Handler) {
     let listener = TcpListener::bind(address).expect("a free port");
-    ADDRESSES.set(addresses).expect("addresses are set once");
     let threads: Vec<_> = (0..available_parallelism().map_or(1, usize::from))
         .map(|_| {
             let (sender, receiver) = unbounded_channel();
@@ -150,17 +143,14 @@ pub(crate) struct ClientResponse {
     response: HttpResponse<Incoming>,
 }
 
-/// Sends `GET http://<authority><target>`, where the authority is
-/// `<service>.spin.internal`.
+/// Sends a GET for `target`, the path with the query, to the server at `url`.
 pub(crate) async fn get(
-    authority: &str,
+    url: &Uri,
     target: &str,
     headers: Vec<(String, Vec<u8>)>,
 ) -> Result<ClientResponse, String> {
-    let service = authority.trim_end_matches(".spin.internal");
-    let address = ADDRESSES.get().and_then(|addresses| addresses.get(service));
-    let address = address.ok_or_else(|| format!("no address of `{service}`"))?;
-    let mut request = HttpRequest::get(format!("http://{address}{target}"));
+    let authority = url.authority().map_or("", |authority| authority.as_str());
+    let mut request = HttpRequest::get(format!("http://{authority}{target}"));
     for (name, value) in headers {
         request = request.header(name, value);
     }

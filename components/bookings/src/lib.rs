@@ -43,8 +43,8 @@ static TABLE: Table = Table::new(
     || FILE.json(),
 );
 
-static USERS: Sibling = Sibling::new("users");
-static SHOWTIMES: Sibling = Sibling::new("showtimes");
+static USERS: Sibling = Sibling::new("users", "users_url");
+static SHOWTIMES: Sibling = Sibling::new("showtimes", "showtimes_url");
 
 /// How many seats each show has.
 static SEATS: Variable<u32> = Variable::new("seats", Some("100"), "a number of seats");

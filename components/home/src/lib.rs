@@ -1,19 +1,24 @@
-//! The index of the application, its description, and the 404 for every path
-//! that no other service claims.
+//! The index of the application, its front page, its description, and the 404 for
+//! every path that no other service claims.
 //!
 //! | route | answer |
 //! |---|---|
-//! | `/` | the uri of every resource; for browsers, a page with every route |
+//! | `/` | the uri of every resource; for browsers, the front page |
+//! | `/site/<file>` | a file of the front page |
+//! | `/api` | a page with every route |
 //! | `/openapi.json` | the description of the API |
 //!
-//! All of it comes from one document, `components/home/openapi.json`.
+//! The index and the page with every route come from the description,
+//! `components/home/openapi.json`. The files of the front page are in
+//! `components/home/site`.
 //!
 //! ```sh
 //! curl http://127.0.0.1:3000/
 //! curl http://127.0.0.1:3000/ -H 'accept: text/html'
 //! ```
 
-mod page;
+mod routes;
+mod site;
 
 use std::collections::BTreeMap;
 
@@ -27,16 +32,16 @@ service!(route);
 
 fn route(request: &Request) -> Route<'_> {
     match request.segments()[..] {
-        [] => get(async move { show_index(API.read()?, request) }),
-        ["openapi.json"] => get(async move { Response::json(API.read()?) }),
+        [] if request.prefers_html() => get(async { site::show("index.html") }),
+        [] => get(async { show_index(API.read()?) }),
+        ["site", file] => get(async move { site::show(file) }),
+        ["api"] => get(async { Ok(Response::html(routes::page(API.read()?))) }),
+        ["openapi.json"] => get(async { Response::json(API.read()?) }),
         _ => Route::UNKNOWN,
     }
 }
 
-fn show_index(api: &Value, request: &Request) -> Result<Response, Problem> {
-    if request.prefers_html() {
-        return Ok(Response::html(page::of(api)));
-    }
+fn show_index(api: &Value) -> Result<Response, Problem> {
     let paths = api["paths"].as_object().into_iter().flat_map(|paths| paths.values());
     let uris = paths.filter_map(|path| path["x-uris"].as_object()).flatten();
     Response::json(&Index { subresource_uris: uris.collect(), uri: "/" })

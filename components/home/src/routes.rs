@@ -1,33 +1,22 @@
-//! The page for people who open the application in a browser.
+//! The page with every route, made from the description of the API.
 
 use std::fmt::{self, Display};
 
 use serde_json::Value;
 
-const STYLE: &str = "
-body { margin: 2rem auto; max-width: 60rem; padding: 0 1rem; font: 1rem/1.5 system-ui, sans-serif;
-       color: #1d1d1f; background: #fff }
-h1, h2 { line-height: 1.2 }
-table { width: 100%; border-collapse: collapse }
-th, td { padding: .4rem .8rem .4rem 0; text-align: left; vertical-align: top;
-         border-bottom: 1px solid #d2d2d7 }
-code { font-family: ui-monospace, monospace }
-a { color: #0058b0 }
-@media (prefers-color-scheme: dark) {
-  body { color: #f5f5f7; background: #1d1d1f } a { color: #7db8ff } th, td { border-color: #48484a }
-}";
-
 /// A page on what `api`, an OpenAPI document, describes.
-pub fn of(api: &Value) -> String {
+pub fn page(api: &Value) -> String {
     let info = &api["info"];
     let sections = list(&api["tags"]).iter().map(|tag| Section { api, tag });
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <link rel=\"icon\" href=\"data:,\">\n\
-         <title>{title}</title>\n<style>{STYLE}\n</style>\n</head>\n<body>\n<main>\n\
-         <h1>{title}</h1>\n<p>{summary}</p>\n<p>{description}</p>\n\
-         <p>The whole description: <a href=\"/openapi.json\">/openapi.json</a>, version {version}.</p>\n\
+         <link rel=\"icon\" href=\"/site/icon.svg\">\n\
+         <link rel=\"stylesheet\" href=\"/site/style.css\">\n\
+         <title>The API of {title}</title>\n</head>\n<body>\n<main>\n\
+         <h1>The API of {title}</h1>\n<p>{summary} {description}</p>\n\
+         <p>The whole description: <a href=\"/openapi.json\">/openapi.json</a>, version {version}. \
+         The front page: <a href=\"/\">/</a>.</p>\n\
          {sections}</main>\n</body>\n</html>\n",
         title = text(&info["title"]),
         summary = text(&info["summary"]),

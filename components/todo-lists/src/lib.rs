@@ -50,7 +50,7 @@ static TABLE: Table = Table::new(
     first_rows,
 );
 
-static USERS: Sibling = Sibling::new("todo-users");
+static USERS: Sibling = Sibling::new("todo-users", "todo_users_url");
 
 service!(route);
 

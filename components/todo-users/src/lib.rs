@@ -24,7 +24,7 @@ GET /todo/users lists its users, GET /todo/users/<username>/lists the lists of o
 ";
 
 static USERS: DataFile<Records<User>> = DataFile::new("data/todo/users.json", Records::parse);
-static LISTS: Sibling = Sibling::new("todo-lists");
+static LISTS: Sibling = Sibling::new("todo-lists", "todo_lists_url");
 
 service!(route);
 

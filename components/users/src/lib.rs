@@ -32,8 +32,8 @@ const MAX_BOOKED: usize = 10 * PAGE_SIZE;
 const SUGGESTIONS: usize = 3;
 
 static USERS: DataFile<Records<User>> = DataFile::new("data/cinema/users.json", Records::parse);
-static BOOKINGS: Sibling = Sibling::new("bookings");
-static MOVIES: Sibling = Sibling::new("movies");
+static BOOKINGS: Sibling = Sibling::new("bookings", "bookings_url");
+static MOVIES: Sibling = Sibling::new("movies", "movies_url");
 
 service!(route);
 

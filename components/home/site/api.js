@@ -1,0 +1,74 @@
+// Sends requests, reads problems, and asks for the token.
+
+import { ask } from "/site/dom.js";
+import { record } from "/site/requests.js";
+
+let question = null;
+
+export function get(path) {
+  return send(path, { method: "GET" });
+}
+
+/** Whether paths like this take writes: without a database, they do not. */
+export async function isWritable(path) {
+  const { ok, allow } = await send(path, { method: "OPTIONS" });
+  // A service that fails now may take writes later.
+  return !ok || allow.includes("PUT");
+}
+
+/** Sends a write. If it needs a token, asks for one and sends it again. */
+export async function write(method, path, { headers, body } = {}) {
+  for (;;) {
+    const token = sessionStorage.getItem("token");
+    const answer = await send(path, {
+      method,
+      headers: {
+        ...headers,
+        ...(body && { "Content-Type": "application/json" }),
+        ...(token && { Authorization: `Bearer ${token}` }),
+      },
+      body: body && JSON.stringify(body),
+    });
+    if (answer.status !== 401) return answer;
+    // Another write may have asked in the meantime.
+    if (token !== sessionStorage.getItem("token")) continue;
+    question ??= askForToken(token !== null);
+    if (!(await question)) return answer;
+  }
+}
+
+async function askForToken(isWrong) {
+  const title = isWrong ? "That token is wrong" : "This write needs a token";
+  // A header takes only the characters of the pattern.
+  const token = await ask({ title, label: "Token", type: "password", pattern: "[!-~]+" });
+  question = null;
+  if (token) sessionStorage.setItem("token", token);
+  else sessionStorage.removeItem("token");
+  return token;
+}
+
+/** Never throws: if something went wrong, `problem` says what. */
+async function send(path, options) {
+  const { method } = options;
+  const start = performance.now();
+  const response = await fetch(path, options).catch(() => Response.error());
+  const data = await response.json().catch(() => null);
+  const { status, headers, url } = response;
+  const time = timeSince(start, url);
+  record({ method, path, status, time, serverTiming: headers.get("Server-Timing") });
+  const ok = response.ok && (data !== null || method !== "GET");
+  const problem = ok ? null : problemOf(status, data);
+  return { ok, status, data, problem, tag: headers.get("ETag"), allow: headers.get("Allow") ?? "" };
+}
+
+function problemOf(status, document) {
+  if (status === 0) return "The server can’t be reached.";
+  return document?.detail || document?.title || `The server answered with status ${status}.`;
+}
+
+/** The browser measures better than the page, above all what it has preloaded. */
+function timeSince(start, url) {
+  const entries = performance.getEntriesByName(url, "resource");
+  const isThis = (entry) => entry.startTime >= start || entry.initiatorType === "link";
+  return entries.findLast(isThis)?.duration ?? performance.now() - start;
+}

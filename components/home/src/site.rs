@@ -1,0 +1,50 @@
+//! The files of the front page, which are served as they are.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::OnceLock;
+
+use service_kit::{Problem, Response};
+
+const FOLDER: &str = "components/home/site";
+
+/// The content of each file, by its name.
+type Files = BTreeMap<String, String>;
+
+/// Responds with the file `name`.
+///
+/// # Errors
+/// - [`Problem::NotFound`] if there is no such file.
+/// - [`Problem::Internal`] if the files can't be read.
+pub fn show(name: &str) -> Result<Response, Problem> {
+    let file = files()?.get(name);
+    let file = file.ok_or_else(|| Problem::NotFound(format!("There is no file `{name}`.")))?;
+    let content_type = match Path::new(name).extension().and_then(|extension| extension.to_str()) {
+        Some("html") => return Ok(Response::html(file)),
+        Some("css") => "text/css; charset=utf-8",
+        Some("js") => "text/javascript; charset=utf-8",
+        Some("svg") => "image/svg+xml",
+        _ => "text/plain; charset=utf-8",
+    };
+    Ok(Response::file(content_type, file.as_str()))
+}
+
+/// All files, read once for each instance. A name is looked up and never becomes a path,
+/// so that no request reaches another file.
+fn files() -> Result<&'static Files, Problem> {
+    static FILES: OnceLock<Result<Files, String>> = OnceLock::new();
+    let files = FILES.get_or_init(|| read_files().map_err(|error| error.to_string()));
+    files.as_ref().map_err(|error| Problem::Internal(format!("can't read {FOLDER}: {error}")))
+}
+
+fn read_files() -> io::Result<Files> {
+    fs::read_dir(FOLDER)?
+        .map(|entry| {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            Ok((name, fs::read_to_string(entry.path())?))
+        })
+        .collect()
+}

@@ -1,0 +1,183 @@
+//! One service per process: the same components give the same answers, to clients and to
+//! each other, and the same errors when a process fails.
+
+#[path = "../durability/server.rs"]
+#[expect(dead_code, reason = "shared with the tests of the database, which use all of it")]
+mod server;
+
+mod ports;
+mod services;
+
+use std::io::{Read, Write};
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use ports::listen;
+use server::Reply;
+use services::{SERVICES, Services};
+
+/// How long services wait for siblings, in milliseconds, where a test lets one fail.
+const DEADLINE: u32 = 1_000;
+
+/// The modules of the black-box suite that ask the server at `APP_URL`.
+const BLACK_BOX: [&str; 14] = [
+    "bookings::",
+    "conventions::",
+    "exactness::",
+    "home::",
+    "movies::",
+    "openapi::",
+    "robustness::",
+    "showtimes::",
+    "siblings::",
+    "timing::",
+    "todo_lists::",
+    "todo_users::",
+    "users::",
+    "writes::",
+];
+
+/// A request that makes a service ask a sibling.
+struct Call {
+    method: &'static str,
+    path: &'static str,
+    body: Option<Value>,
+    service: &'static str,
+    sibling: &'static str,
+    success: u16,
+}
+
+/// Every pair of a service and a sibling.
+fn calls() -> Vec<Call> {
+    let booking = "/bookings/michael_scott/20151201/267eedb8-0f5d-42d5-8f43-72426b9fb3e6";
+    let call = |method, path, service, sibling, success| {
+        let body = (path == "/todo/lists/luckas/errands").then(|| json!(["Buy milk"]));
+        Call { method, path, body, service, sibling, success }
+    };
+    vec![
+        call("PUT", booking, "bookings", "users", 201),
+        call("PUT", booking, "bookings", "showtimes", 201),
+        call("GET", "/users/dwight_schrute/bookings", "users", "bookings", 200),
+        call("GET", "/users/dwight_schrute/bookings", "users", "movies", 200),
+        call("GET", "/users/dwight_schrute/suggested", "users", "bookings", 200),
+        call("GET", "/users/dwight_schrute/suggested", "users", "movies", 200),
+        call("GET", "/todo/users/aniket/lists", "todo-users", "todo-lists", 200),
+        call("PUT", "/todo/lists/luckas/errands", "todo-lists", "todo-users", 201),
+    ]
+}
+
+impl Call {
+    fn send(&self, services: &Services) -> Reply {
+        Reply::expect(&services.address, self.method, self.path, "", self.body.as_ref())
+    }
+
+    /// Checks that the client is told which sibling failed, and that the log says why.
+    fn expect_problem(&self, services: &Services, status: u16, failure: &str) {
+        let Self { method, path, service, sibling, .. } = self;
+        let reply = self.send(services);
+        assert_eq!(reply.status, status, "{failure} {sibling} at {method} {path}: {reply:?}");
+        let detail = reply.json()["detail"].as_str().expect("a detail").to_owned();
+        assert!(detail.contains(&format!("`{sibling}`")), "{failure}: {detail}");
+        services.wait_for_line(service, &format!("{method} {path}: {sibling}: /"));
+    }
+
+    /// Checks that the sibling answers again, and undoes what the request did.
+    fn expect_success(&self, services: &Services, failure: &str) {
+        let reply = self.send(services);
+        assert_eq!(reply.status, self.success, "after {failure}: {}: {reply:?}", self.path);
+        if self.method == "PUT" {
+            let reply = Reply::expect(&services.address, "DELETE", self.path, "", None);
+            assert_eq!(reply.status, 204, "{reply:?}");
+        }
+    }
+}
+
+/// The folder of the application, with its components built.
+fn application() -> PathBuf {
+    static BUILT: LazyLock<()> = LazyLock::new(|| support::prepare(&support::folder("")));
+    LazyLock::force(&BUILT);
+    support::folder("")
+}
+
+#[test]
+fn the_black_box_suite_passes_with_each_service_in_a_process_of_its_own() {
+    let services = Services::start(30_000);
+    let output = Command::new(env!("CARGO"))
+        .args(["test", "--quiet", "--test", "api", "--"])
+        .args(BLACK_BOX)
+        .current_dir(support::folder(""))
+        .env("APP_URL", format!("http://{}", services.address))
+        .output()
+        .expect("cargo runs");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}\n{errors}");
+    let passed = text.split(" passed").next().and_then(|text| text.rsplit(' ').next());
+    let passed: usize = passed.and_then(|number| number.parse().ok()).expect("a number of tests");
+    assert!(passed > 80, "only {passed} tests ran");
+}
+
+#[test]
+fn a_sibling_whose_process_is_killed_is_not_available_until_there_is_another_one() {
+    let mut services = Services::start(DEADLINE);
+    for call in calls() {
+        call.expect_success(&services, "nothing");
+        services.kill(call.sibling);
+        call.expect_problem(&services, 503, "killed");
+        services.restart(call.sibling);
+        call.expect_success(&services, "a restart");
+    }
+}
+
+#[test]
+fn a_sibling_whose_process_is_stopped_is_late_until_it_continues() {
+    let services = Services::start(DEADLINE);
+    for call in calls() {
+        services.signal(call.sibling, "STOP");
+        let start = Instant::now();
+        call.expect_problem(&services, 504, "stopped");
+        let deadline = Duration::from_millis(DEADLINE.into());
+        assert!((deadline..4 * deadline).contains(&start.elapsed()), "{:?}", start.elapsed());
+        services.signal(call.sibling, "CONT");
+        call.expect_success(&services, "a pause");
+    }
+}
+
+#[test]
+fn a_sibling_that_is_replaced_by_nonsense_is_reported_as_what_it_is() {
+    let mut services = Services::start(DEADLINE);
+    let json = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: ";
+    for (response, status) in [
+        (format!("{json}8\r\n\r\nnonsense"), 502),
+        (format!("{json}9\r\n\r\nbroken"), 502),
+        ("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n".into(), 502),
+        ("HTTP/1.1 500 Oops\r\ncontent-length: 0\r\n\r\n".into(), 503),
+        ("220 mail.example.com ESMTP\r\n".into(), 503),
+        (String::new(), 503),
+    ] {
+        let nonsense = response.clone();
+        let address = listen(move |mut client| {
+            _ = client.read(&mut [0; 4096])?;
+            client.write_all(nonsense.as_bytes())
+        });
+        for call in calls() {
+            services.replace(call.sibling, &address);
+            call.expect_problem(&services, status, &response);
+            services.restart(call.sibling);
+        }
+    }
+}
+
+#[test]
+fn a_service_whose_siblings_are_gone_answers_what_needs_none() {
+    let mut services = Services::start(DEADLINE);
+    for id in SERVICES.into_iter().filter(|id| *id != "users") {
+        services.kill(id);
+    }
+    let reply = Reply::expect(&services.address, "GET", "/users/dwight_schrute", "", None);
+    assert_eq!(reply.status, 200);
+}

@@ -1,0 +1,78 @@
+//! The services of the application, each in a process of its own.
+
+use std::collections::BTreeMap;
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::ports::{Port, front};
+use crate::server::{self, Server};
+
+/// The services: those of Cinema 3, of the To-Do Manager, and `home`.
+pub const SERVICES: [&str; 7] =
+    ["users", "movies", "showtimes", "bookings", "todo-users", "todo-lists", "home"];
+
+/// Processes, and ports that lead to them. A service may get another process, and keeps
+/// its port.
+pub struct Services {
+    /// The address at which all of them answer, each on its routes.
+    pub address: String,
+    ports: BTreeMap<&'static str, Port>,
+    processes: BTreeMap<&'static str, Server>,
+    deadline: u32,
+    state: TempDir,
+}
+
+impl Services {
+    /// Starts all of them. They wait for siblings for `deadline` milliseconds.
+    pub fn start(deadline: u32) -> Self {
+        let ports: BTreeMap<_, _> = SERVICES.map(|id| (id, Port::open())).into();
+        let state = tempfile::tempdir().expect("a folder");
+        let address = front(ports.clone());
+        let processes = BTreeMap::new();
+        let mut services = Self { address, ports, processes, deadline, state };
+        for id in SERVICES {
+            services.restart(id);
+        }
+        services
+    }
+
+    /// Starts the process of the service `id`, in place of the one that it has.
+    pub fn restart(&mut self, id: &'static str) {
+        self.kill(id);
+        let mut command = server::command(&crate::application(), self.state.path());
+        command.args(["--component-id", id]);
+        command.args(["--variable", &format!("sibling_deadline_ms={}", self.deadline)]);
+        for (sibling, port) in self.ports.iter().filter(|(sibling, _)| **sibling != "home") {
+            let name = sibling.replace('-', "_");
+            command.args(["--variable", &format!("{name}_url=http://{}", port.address)]);
+        }
+        let server = Server::start(command);
+        self.ports[id].lead_to(Some(&server.address));
+        self.processes.insert(id, server);
+    }
+
+    /// Ends the process of the service `id` at once.
+    pub fn kill(&mut self, id: &str) {
+        self.ports[id].lead_to(None);
+        drop(self.processes.remove(id));
+    }
+
+    /// Lets the port of the service `id` lead to another server.
+    pub fn replace(&mut self, id: &str, address: &str) {
+        self.kill(id);
+        self.ports[id].lead_to(Some(address));
+    }
+
+    /// Sends a signal to the process of the service `id`: `STOP` or `CONT`.
+    pub fn signal(&self, id: &str, signal: &str) {
+        let id = self.processes[id].process.id().to_string();
+        let status = Command::new("kill").args(["-s", signal, &id]).status().expect("`kill` runs");
+        assert!(status.success(), "kill -s {signal} {id}");
+    }
+
+    /// Waits until the service `id` has logged a line that contains `part`.
+    pub fn wait_for_line(&self, id: &str, part: &str) {
+        self.processes[id].wait_for_line(&[part]);
+    }
+}

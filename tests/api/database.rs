@@ -1,0 +1,77 @@
+//! Applications without a database, and with one from an earlier start.
+
+use host::App;
+use http::Method;
+use support::{Lines, edit, request};
+
+use crate::openapi::{operations, paths};
+use crate::writes::{BOOKING, LIST, app, changed, put_booking, put_list};
+use crate::{expect_problem, get_from, loader, send_to};
+
+/// Each way to have no database, and what the log says about it.
+fn without_a_database() -> [(App, Lines, &'static str); 2] {
+    let (not_granted, lines) =
+        changed(|manifest| edit(manifest, "sqlite_databases = [\"default\"]\n", ""));
+    let in_memory = Lines::default();
+    let app = loader().log(in_memory.log()).state_dir("").load().unwrap();
+    [
+        (not_granted, lines, "spin.toml does not grant the database `default`"),
+        (app, in_memory, "the database is in memory"),
+    ]
+}
+
+#[test]
+fn without_a_database_the_data_files_are_served_and_the_log_says_why_once() {
+    let healthy = app();
+    for (app, lines, reason) in without_a_database() {
+        for (id, path) in [("bookings", "/bookings"), ("todo-lists", "/todo/lists")] {
+            for _ in 0..2 {
+                assert_eq!(get_from(&app, path).status, 200);
+            }
+            let text = lines.text();
+            let start = format!("{id}: {reason}");
+            let logged = text.lines().filter(|line| line.starts_with(&start)).count();
+            assert_eq!(logged, 1, "{id}: {text}");
+        }
+        for path in paths() {
+            let (reply, expected) = (get_from(&app, &path), get_from(&healthy, &path));
+            assert_eq!((reply.status, &reply.body), (expected.status, &expected.body), "{path}");
+            assert_eq!(reply.header("etag"), expected.header("etag"), "{path}");
+        }
+        for path in [BOOKING, LIST, "/bookings/nobody", "/todo/lists/nobody"] {
+            expect_problem(&get_from(&app, path), 404, path);
+        }
+    }
+}
+
+#[test]
+fn without_a_database_a_write_is_405_and_allow_does_not_name_it() {
+    for (app, _, reason) in without_a_database() {
+        for operation in operations().filter(|operation| operation.method != Method::GET) {
+            let path = &operation.example;
+            let reply = send_to(&app, operation.request(path));
+            expect_problem(&reply, 405, path);
+            assert_eq!(reply.header("allow"), "GET, HEAD, OPTIONS", "{reason}");
+            let options = send_to(&app, request(Method::OPTIONS, path));
+            assert_eq!(options.header("allow"), "GET, HEAD, OPTIONS", "{reason}");
+        }
+    }
+}
+
+#[test]
+fn what_was_written_is_there_after_a_restart_and_what_was_deleted_is_not() {
+    let state = support::state_dir();
+    let start = || loader().state_dir(&state).load().expect("an application");
+    let cancelled = "/bookings/chris_rivers/20151201/267eedb8-0f5d-42d5-8f43-72426b9fb3e6";
+    let app = start();
+    assert_eq!(send_to(&app, put_booking()).status, 201);
+    assert_eq!(send_to(&app, put_list("[\"Buy milk\"]")).status, 201);
+    assert_eq!(send_to(&app, request(Method::DELETE, cancelled)).status, 204);
+    let tag = get_from(&app, LIST).header("etag").to_owned();
+    drop(app);
+    let app = start();
+    assert_eq!(get_from(&app, BOOKING).status, 200);
+    assert_eq!(get_from(&app, LIST).header("etag"), tag);
+    assert_eq!(get_from(&app, cancelled).status, 404);
+    assert_eq!(get_from(&app, "/bookings/chris_rivers").status, 404);
+}

@@ -1,0 +1,145 @@
+//! Requests of components to other servers: whom they may call, and what they get.
+
+use std::fs;
+use std::net::TcpListener;
+
+use host::{App, Loader};
+use http::Method;
+use serde_json::Value;
+use support::{Served, folder, request, send, serve};
+
+use crate::{guest, loader, path, seen};
+
+/// An application that may call `host`, a template of the variable `server`.
+fn caller(host: &str, server: &str) -> anyhow::Result<App> {
+    guest();
+    let source = folder("target/wasm32-wasip2/release/guest.wasm");
+    let manifest = format!(
+        "spin_manifest_version = 2\n\
+         application = {{ name = \"caller\" }}\n\
+         variables = {{ server = {{ default = \"{server}\" }} }}\n\
+         component.caller = {{ source = \"{}\", allowed_outbound_hosts = [\"{host}\"] }}\n\
+         [[trigger.http]]\nroute = \"/guest/...\"\ncomponent = \"caller\"\n",
+        source.display()
+    );
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("spin.toml"), manifest).expect("written");
+    support::loader(folder.path()).load()
+}
+
+/// Another application, on a port.
+fn server() -> Served {
+    serve(loader().load().expect("an application"))
+}
+
+/// What the caller says of its GET of `url`: the status and the body, or an error.
+fn call(app: &App, url: &str) -> String {
+    send(app, request(Method::GET, &path("call", url))).body
+}
+
+#[test]
+fn a_component_calls_another_server_that_it_may_call() {
+    let server = server();
+    let app = caller("http://{{ server }}", &server.address).expect("an application");
+    let body = call(&app, &format!("http://{}/guest/some/path?do=show", server.address));
+    let shown: Value = serde_json::from_str(body.strip_prefix("200 ").expect(&body)).unwrap();
+    assert_eq!(seen(&shown, "spin-path-info").as_deref(), Some("/some/path"));
+    let full = format!("http://{}/guest/some/path?do=show", server.address);
+    assert_eq!(seen(&shown, "spin-full-url"), Some(full));
+    let missing = call(&app, &format!("http://{}/nope", server.address));
+    assert_eq!(missing, "404 ");
+}
+
+#[test]
+fn a_connection_is_kept_for_the_next_request() {
+    let server = server();
+    let app = caller("http://127.0.0.1:*", "").expect("an application");
+    let client = || {
+        let body = call(&app, &format!("http://{}/guest?do=show", server.address));
+        let shown: Value = serde_json::from_str(body.strip_prefix("200 ").expect(&body)).unwrap();
+        seen(&shown, "spin-client-addr").expect("the address of the client")
+    };
+    assert_eq!(client(), client());
+}
+
+#[test]
+fn a_connection_that_the_server_has_closed_is_replaced() {
+    let mut first = server();
+    let app = caller("http://127.0.0.1:*", "").expect("an application");
+    let url = format!("http://{}/guest?do=count", first.address);
+    assert_eq!(call(&app, &url), "200 1");
+    first.stop();
+    assert!(call(&app, &url).contains("ConnectionRefused"));
+    let second = server();
+    assert_eq!(call(&app, &format!("http://{}/guest?do=count", second.address)), "200 1");
+}
+
+#[test]
+fn another_server_or_port_or_scheme_is_denied() {
+    let server = server();
+    let denied = |host: &str, url: &str| {
+        let app = caller(host, &server.address).expect("an application");
+        let body = call(&app, &url.replace("SERVER", &server.address));
+        assert!(body.contains("HttpRequestDenied"), "{host}: {url}: {body}");
+    };
+    for (host, url) in [
+        ("http://127.0.0.1:1", "http://SERVER/"),
+        ("http://{{ server }}", "https://SERVER/"),
+        ("http://{{ server }}", "http://127.0.0.1:1/"),
+        ("http://{{ server }}", "http://self.alt/"),
+        ("http://*.example.com:*", "http://SERVER/"),
+        ("https://*:*", "http://SERVER/"),
+    ] {
+        denied(host, url);
+    }
+    let app = caller("{{ server }}", "http://").expect("an application");
+    assert!(call(&app, &format!("http://{}/", server.address)).contains("HttpRequestDenied"));
+}
+
+#[test]
+fn a_server_that_is_not_there_is_an_error_and_no_trap() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    drop(listener);
+    let app = caller("http://*:*", "").expect("an application");
+    assert!(call(&app, &format!("http://{address}/")).contains("ConnectionRefused"));
+}
+
+#[test]
+fn a_server_that_does_not_speak_tls_is_an_error_of_tls() {
+    let server = server();
+    let app = caller("https://*:*", "").expect("an application");
+    let body = call(&app, &format!("https://{}/", server.address));
+    assert!(body.contains("Tls"), "{body}");
+}
+
+#[test]
+fn a_template_that_gives_no_pattern_is_an_error_with_its_line() {
+    let error = caller("http://{{ server }}", "a/path").err().expect("an error");
+    let error = format!("{error:#}");
+    assert!(error.contains("spin.toml:4: the outbound host \"http://a/path\""), "{error}");
+}
+
+/// The error of loading only the components `ids` of the test application.
+fn select(ids: &[&str]) -> Result<App, String> {
+    let mut loader: Loader = loader();
+    for id in ids {
+        loader = loader.select(id);
+    }
+    loader.load().map_err(|error| format!("{error:#}"))
+}
+
+#[test]
+fn only_the_selected_components_are_served() {
+    let app = select(&["hidden"]).expect("an application");
+    assert_eq!(send(&app, request(Method::GET, "/guest")).status, 404);
+    assert_eq!(app.routes().count(), 0, "the selected component has no public route");
+}
+
+#[test]
+fn a_selected_component_that_names_an_unselected_sibling_is_refused() {
+    let error = select(&["guest"]).err().expect("an error");
+    assert!(error.contains("spin.toml:27: ") && error.contains("`hidden`"), "{error}");
+    let error = select(&["guest", "nobody"]).err().expect("an error");
+    assert!(error.contains("no component `nobody`") && error.contains("guest, hidden"), "{error}");
+}
