@@ -158,11 +158,6 @@ def test_all_can_be_done_with_the_keyboard_and_the_focus_is_never_lost(serve, vi
     expect(page.get_by_role("button", name="Book Creed", exact=True)).to_be_visible()
     expect(page.get_by_role("article", name="home")).to_be_visible()
 
-    def name() -> str:
-        return page.evaluate(
-            "document.activeElement.ariaLabel ?? document.activeElement.innerText"
-        )
-
     def reach(wanted: str) -> None:
         for _ in range(150):
             page.keyboard.press("Tab")
@@ -197,7 +192,6 @@ def test_all_can_be_done_with_the_keyboard_and_the_focus_is_never_lost(serve, vi
     page.keyboard.press("Enter")
     page.keyboard.press("Escape")
     expect(page.get_by_role("button", name="Rename work")).to_be_focused()
-    assert name()
 
 
 def test_markup_in_data_is_text(serve, visit, copy):
