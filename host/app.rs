@@ -92,6 +92,12 @@ impl App {
         })
     }
 
+    /// The id of the component that answers requests for `path`, if there is one.
+    pub fn component_for(&self, path: &str) -> Option<&str> {
+        let found = self.0.router.find(path).filter(|_| well_known(path).is_none());
+        found.map(|found| found.route.component.as_str())
+    }
+
     /// How much clients and components may use.
     pub fn limits(&self) -> &Limits {
         &self.0.limits
@@ -109,7 +115,7 @@ impl App {
         client: HeaderValue,
     ) -> Response<Body> {
         headers::strip(&mut request);
-        if let Some(name) = request.uri().path().strip_prefix("/.well-known/spin/") {
+        if let Some(name) = well_known(request.uri().path()) {
             return self.0.well_known(name);
         }
         match self.0.permit().await {
@@ -251,6 +257,11 @@ impl Inner {
             _ => status(StatusCode::NOT_FOUND),
         }
     }
+}
+
+/// The name of the resource at `path` that the server itself has, as Spin does.
+fn well_known(path: &str) -> Option<&str> {
+    path.strip_prefix("/.well-known/spin/")
 }
 
 fn overloaded() -> Response<Body> {

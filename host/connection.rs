@@ -31,6 +31,7 @@ use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 use tokio_util::io::InspectWriter;
 use wasmtime_wasi_http::Error;
 
+use crate::access_log::Access;
 use crate::app::App;
 use crate::body::Body;
 use crate::headers;
@@ -41,50 +42,65 @@ const MAX_UNWANTED: usize = 1024 * 1024;
 /// As `client_wait`, once the server stops.
 const STOPPING_WAIT: Duration = Duration::from_secs(1);
 
-/// Serves `app` to the client at the other end of `stream`, until one of them
-/// closes the connection. `watcher` ends it after the requests in flight, and
-/// `stopping` says when that is.
-pub async fn serve(
-    app: App,
-    stream: TcpStream,
-    client: SocketAddr,
-    watcher: Watcher,
-    mut stopping: watch::Receiver<bool>,
-) {
-    // A small response must not wait until an earlier one is acknowledged.
-    _ = stream.set_nodelay(true);
-    let client_wait = app.limits().client_wait;
-    let activity = Activity::default();
-    let service = {
-        let (activity, client) = (activity.clone(), headers::client(client));
-        service_fn(move |request| {
-            let (app, client, activity) = (app.clone(), client.clone(), activity.clone());
-            async move {
-                let owed = activity.owe();
-                let response = app.serve(with_body(request, client_wait), client).await;
-                drop(owed);
-                Ok::<_, Infallible>(response.map(|body| ResponseBody {
-                    body,
-                    activity,
-                    owed: None,
-                }))
-            }
-        })
-    };
-    let stream = {
-        let activity = activity.clone();
-        InspectWriter::new(stream, move |_: &[u8]| activity.note())
-    };
-    let server = auto::Builder::new(TokioExecutor::new());
-    let connection = server.serve_connection(TokioIo::new(stream), service);
-    tokio::select! {
-        // A client that goes away is no error.
-        _ = watcher.watch(connection) => {}
-        () = activity.none_for(client_wait) => {}
-        () = async {
-            _ = stopping.wait_for(|stopping| *stopping).await;
-            activity.none_for(STOPPING_WAIT).await;
-        } => {}
+/// A connection of a client.
+pub struct Connection {
+    /// What answers its requests. It may change between two of them.
+    pub app: watch::Receiver<App>,
+    /// The client's address.
+    pub client: SocketAddr,
+    /// Whether each request is logged.
+    pub access_log: bool,
+    /// Ends the connection after the requests in flight.
+    pub watcher: Watcher,
+    /// Says when that is.
+    pub stopping: watch::Receiver<bool>,
+}
+
+impl Connection {
+    /// Serves the client at the other end of `stream`, until one of them closes the
+    /// connection.
+    pub async fn serve(self, stream: TcpStream) {
+        // A small response must not wait until an earlier one is acknowledged.
+        _ = stream.set_nodelay(true);
+        let Self { app, client, access_log, watcher, mut stopping } = self;
+        let client_wait = app.borrow().limits().client_wait;
+        let activity = Activity::default();
+        let service = {
+            let (activity, address) = (activity.clone(), headers::client(client));
+            service_fn(move |request| {
+                let (app, activity) = (app.borrow().clone(), activity.clone());
+                let access = access_log.then(|| Access::new(client.ip(), &app, &request));
+                let address = address.clone();
+                async move {
+                    let owed = activity.owe();
+                    let response = app.serve(with_body(request, client_wait), address).await;
+                    drop(owed);
+                    let access = access.map(|access| access.answered(&response));
+                    Ok::<_, Infallible>(response.map(|body| ResponseBody {
+                        body,
+                        activity,
+                        owed: None,
+                        access,
+                        _app: app,
+                    }))
+                }
+            })
+        };
+        let stream = {
+            let activity = activity.clone();
+            InspectWriter::new(stream, move |_: &[u8]| activity.note())
+        };
+        let server = auto::Builder::new(TokioExecutor::new());
+        let connection = server.serve_connection(TokioIo::new(stream), service);
+        tokio::select! {
+            // A client that goes away is no error.
+            _ = watcher.watch(connection) => {}
+            () = activity.none_for(client_wait) => {}
+            () = async {
+                _ = stopping.wait_for(|stopping| *stopping).await;
+                activity.none_for(STOPPING_WAIT).await;
+            } => {}
+        }
     }
 }
 
@@ -146,6 +162,10 @@ struct ResponseBody {
     body: Body,
     activity: Activity,
     owed: Option<Owed>,
+    /// Logged at its end.
+    access: Option<Access>,
+    /// The application must not end before the body does.
+    _app: App,
 }
 
 impl http_body::Body for ResponseBody {
@@ -161,6 +181,9 @@ impl http_body::Body for ResponseBody {
             (Poll::Pending, None) => self.owed = Some(self.activity.owe()),
             (Poll::Pending, Some(_)) => {}
             (Poll::Ready(_), _) => self.owed = None,
+        }
+        if let (Poll::Ready(Some(Ok(frame))), Some(access)) = (&frame, &mut self.access) {
+            access.sent(frame.data_ref().map_or(0, Bytes::len));
         }
         frame
     }

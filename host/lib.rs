@@ -4,22 +4,15 @@
 //! It knows nothing about that application. It is not a second Spin: it does
 //! what a manifest like this repository's needs, on the same libraries as Spin,
 //! and refuses a manifest that needs more. `host/README.md` lists what it does
-//! differently.
-//!
-//! ```no_run
-//! # async fn run() -> anyhow::Result<()> {
-//! let app = host::Loader::new("spin.toml").load()?;
-//! let request = http::Request::get("/movies").body(host::empty())?;
-//! let response = app.handle(request).await;
-//! # Ok(()) }
-//! ```
+//! differently, and shows how to test an application with it.
 //!
 //! The modules, from top to bottom. Each uses only those in its own row and in the
 //! rows below.
 //!
 //! | module | what is in it |
 //! |---|---|
-//! | [`server`], `connection` | from a socket to the application and back |
+//! | [`watch`] | building and loading again what has changed |
+//! | [`server`], `connection`, `access_log` | from a socket to the application and back |
 //! | [`prepare`], `toolchain` | building the components, and the compiler's target |
 //! | [`Loader`] | from a manifest to an application |
 //! | [`App`] | from a request to a component, on its route or as a chained request |
@@ -32,6 +25,7 @@
 //! | `shard` | a thread for each core |
 //! | `allowed_hosts`, [`limits`], `log`, `body` | what the others share |
 
+mod access_log;
 mod allowed_hosts;
 mod app;
 mod body;
@@ -54,9 +48,15 @@ mod shard;
 mod sqlite;
 mod toolchain;
 mod variables;
+pub mod watch;
 
 pub use app::{App, StandIn};
 pub use body::{Body, empty, full};
 pub use limits::Limits;
 pub use loader::Loader;
 pub use log::Log;
+
+/// Its example is a test.
+#[cfg(doctest)]
+#[doc = include_str!("README.md")]
+struct Readme;

@@ -29,6 +29,7 @@ use crate::shard;
 use crate::variables::{self, Values};
 
 /// Loads an application, with changes if a test needs them.
+#[derive(Clone)]
 pub struct Loader {
     manifest: PathBuf,
     log: Log,

@@ -7,8 +7,10 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use clap::Parser;
+use host::prepare::Builder;
 use host::server::Server;
-use host::{App, Loader, Log, prepare};
+use host::watch::Watch;
+use host::{App, Loader, Log};
 use mimalloc::MiMalloc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
@@ -38,8 +40,13 @@ struct Options {
     )]
     listen: String,
 
-    /// Set a variable of the application; can be repeated
-    #[arg(long = "variable", value_name = "NAME=VALUE", value_parser = name_and_value)]
+    /// If the port is in use, take the next one that is free
+    #[arg(long)]
+    find_free_port: bool,
+
+    /// Set a variable of the application, to a value or to the content of a file; can be
+    /// repeated
+    #[arg(long = "variable", value_name = "NAME=VALUE | NAME=@FILE", value_parser = name_and_value)]
     variables: Vec<(String, String)>,
 
     /// Where the database is kept, instead of `.spin` beside the manifest; with an empty
@@ -52,14 +59,28 @@ struct Options {
     #[arg(short, long)]
     quiet: bool,
 
+    /// Write a line to standard output for each request: the combined log format, then
+    /// the duration in seconds, the component, and the request's id
+    #[arg(long)]
+    access_log: bool,
+
     /// Serve the components as they are, without building them
     #[arg(long)]
     no_build: bool,
+
+    /// Build and load again what changes
+    #[arg(long)]
+    watch: bool,
 }
 
 fn name_and_value(text: &str) -> std::result::Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
-    Ok((name.to_owned(), value.to_owned()))
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE or NAME=@FILE")?;
+    let value = match value.strip_prefix('@') {
+        Some(path) => std::fs::read_to_string(path)
+            .map_err(|error| format!("can't read the file {path:?}: {error}"))?,
+        None => value.to_owned(),
+    };
+    Ok((name.to_owned(), value))
 }
 
 fn main() -> ExitCode {
@@ -74,9 +95,7 @@ fn main() -> ExitCode {
 
 #[tokio::main(flavor = "current_thread")]
 async fn run(options: Options) -> Result<()> {
-    if !options.no_build {
-        prepare::build_components(&options.from)?;
-    }
+    let builder = (!options.no_build).then(Builder::new).transpose()?;
     let log = if options.quiet { Log::quiet() } else { Log::stderr() };
     let mut loader = Loader::new(&options.from).log(log);
     for (name, value) in &options.variables {
@@ -88,12 +107,30 @@ async fn run(options: Options) -> Result<()> {
     if let Some(path) = options.state_dir {
         loader = loader.state_dir(path);
     }
-    eprintln!("Loading the components");
-    let app = loader.load()?;
+    let (app, watch) = if options.watch {
+        let mut watch = Watch::new(&options.from, builder)?;
+        (watch.first_version(&loader).await?, Some(watch))
+    } else {
+        if let Some(builder) = builder {
+            builder.build_all(&options.from)?;
+        }
+        eprintln!("Loading the components");
+        (loader.clone().load()?, None)
+    };
     let mut signals = Signals::new()?;
-    let server = Server::bind(app, &options.listen).await?;
+    let mut server = if options.find_free_port {
+        Server::bind_near(app, &options.listen).await?
+    } else {
+        Server::bind(app, &options.listen).await?
+    };
+    if options.access_log {
+        server = server.log_access();
+    }
     // Whoever started this may have closed its output.
-    _ = print_routes(server.app(), &format!("http://{}", server.address()));
+    _ = print_routes(&server.served().app(), &format!("http://{}", server.address()));
+    if let Some(watch) = watch {
+        tokio::spawn(watch.run(loader, server.served().clone()));
+    }
     let (stop, stopped) = oneshot::channel::<()>();
     let twice = async {
         signals.next().await;

@@ -151,8 +151,9 @@ pub struct Build {
     pub command: Commands,
     /// Where they run, relative to the manifest.
     pub workdir: Option<PathBuf>,
-    #[serde(rename = "watch", default)]
-    _watch: Vec<String>,
+    /// Patterns of the files that the binary is made of, relative to `workdir`.
+    #[serde(default)]
+    pub watch: Vec<String>,
 }
 
 /// `command`
@@ -253,6 +254,11 @@ impl Manifest {
         }
         self.triggers.retain(|trigger| ids.contains(&trigger.component));
         Ok(())
+    }
+
+    /// The file of the manifest.
+    pub fn path(&self) -> &Path {
+        &self.source.path
     }
 
     /// An error in the bytes `span` of the manifest, with its file and line.

@@ -5,23 +5,26 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, bail};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::app::App;
-use crate::connection;
+use crate::connection::Connection;
 use crate::shard::Shards;
 
 /// How often the log says at most that all connections are taken.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
+/// How many ports [`Server::bind_near`] tries. Spin tries as many.
+const PORTS: u16 = 10;
+
 /// A server that is bound to its port.
 pub struct Server {
-    app: App,
+    served: Served,
+    access_log: bool,
     listener: TcpListener,
-    address: SocketAddr,
     shards: Shards,
     /// A permit for each connection that may be open at the same time.
     permits: Arc<Semaphore>,
@@ -37,17 +40,42 @@ impl Server {
         let listener = TcpListener::bind(address).await.map_err(|error| match error.kind() {
             ErrorKind::AddrInUse => anyhow!(
                 "{address} is in use; choose another port with --listen, for example \
-                 --listen 127.0.0.1:3001, or any free one with --listen 127.0.0.1:0"
+                 --listen 127.0.0.1:3001, or search for a free one with --find-free-port"
             ),
             _ => anyhow!("can't listen at {address}: {error}"),
         })?;
+        Self::new(app, listener)
+    }
+
+    /// As [`bind`](Self::bind), but if the port is in use, listens on the first of the
+    /// next nine that is not.
+    ///
+    /// # Errors
+    /// If none of them is free.
+    pub async fn bind_near(app: App, address: &str) -> Result<Self> {
+        let (host, first) = address
+            .rsplit_once(':')
+            .and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?)))
+            .ok_or_else(|| anyhow!("{address} is no host with a port"))?;
+        let ports = first..=first.saturating_add(PORTS - 1);
+        for port in ports.clone() {
+            match TcpListener::bind(format!("{host}:{port}")).await {
+                Ok(listener) => return Self::new(app, listener),
+                Err(error) if error.kind() == ErrorKind::AddrInUse => {}
+                Err(error) => bail!("can't listen at {host}:{port}: {error}"),
+            }
+        }
+        bail!("all ports from {first} to {} are in use; choose others with --listen", ports.end())
+    }
+
+    fn new(app: App, listener: TcpListener) -> Result<Self> {
         let address = listener.local_addr()?;
         app.set_address(address);
         let connections = app.limits().connections.min(Semaphore::MAX_PERMITS);
         Ok(Self {
-            app,
+            served: Served { app: watch::Sender::new(app), address },
+            access_log: false,
             listener,
-            address,
             shards: Shards::start()?,
             permits: Arc::new(Semaphore::new(connections)),
             logged: None,
@@ -56,12 +84,18 @@ impl Server {
 
     /// Where the server listens.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.served.address
     }
 
-    /// The application.
-    pub fn app(&self) -> &App {
-        &self.app
+    /// What is served.
+    pub fn served(&self) -> &Served {
+        &self.served
+    }
+
+    /// Writes a line to standard output for each request.
+    pub fn log_access(mut self) -> Self {
+        self.access_log = true;
+        self
     }
 
     /// Serves until `stop` is ready, and then finishes the requests in flight.
@@ -74,19 +108,24 @@ impl Server {
                 accepted = self.accept() => accepted,
                 () = &mut stop => break,
             };
-            let (app, watcher) = (self.app.clone(), connections.watcher());
-            let stopping = stopping.subscribe();
+            let connection = Connection {
+                app: self.served.app.subscribe(),
+                client,
+                access_log: self.access_log,
+                watcher: connections.watcher(),
+                stopping: stopping.subscribe(),
+            };
             self.shards.spawn(async move {
                 // Registered here, with the runtime of its shard.
                 if let Ok(stream) = TcpStream::from_std(stream) {
-                    connection::serve(app, stream, client, watcher, stopping).await;
+                    connection.serve(stream).await;
                 }
                 drop(permit);
             });
         }
         drop(self.listener);
         stopping.send_replace(true);
-        let grace = self.app.limits().grace;
+        let grace = self.served.app().limits().grace;
         if tokio::time::timeout(grace, connections.shutdown()).await.is_err() {
             eprintln!("gave up on requests that were still in flight after {grace:?}");
         }
@@ -117,9 +156,30 @@ impl Server {
             eprintln!(
                 "{} connections are open, the limit; others wait until one closes \
                  (it depends on RLIMIT_NOFILE: raise that with `ulimit -n`)",
-                self.app.limits().connections
+                self.served.app().limits().connections
             );
         }
         self.permits.clone().acquire_owned().await.expect("nobody closes the semaphore")
+    }
+}
+
+/// The application that a server serves.
+#[derive(Clone)]
+pub struct Served {
+    app: watch::Sender<App>,
+    address: SocketAddr,
+}
+
+impl Served {
+    /// The application.
+    pub fn app(&self) -> App {
+        self.app.borrow().clone()
+    }
+
+    /// Lets `app` answer all requests from now on. Those in flight are finished by the one
+    /// before.
+    pub fn replace(&self, app: App) {
+        app.set_address(self.address);
+        self.app.send_replace(app);
     }
 }

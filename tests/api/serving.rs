@@ -1,108 +1,40 @@
 //! The command `cargo run` as its user meets it: options, a real port, signals.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::mpsc;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use host::manifest::{Manifest, Route};
 use http::{Method, StatusCode};
+use support::running::Running;
 use support::{request, send_to};
 use tempfile::TempDir;
 
 use crate::{application, get};
 
-/// The command, running; ended when the test ends.
-struct Running {
-    process: Child,
-    output: BufReader<ChildStdout>,
-    /// The lines of its standard error.
-    errors: mpsc::Receiver<String>,
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_host"));
+    command.arg("--no-build").args(arguments).current_dir(application());
+    command
 }
 
-impl Running {
-    fn start(arguments: &[&str]) -> Self {
-        Self::spawn(Command::new(env!("CARGO_BIN_EXE_host")).args(arguments))
-    }
-
-    /// Starts on a free port, after the commands `before` of a shell, and gives
-    /// its address.
-    fn serving_after(before: &str) -> (Self, String) {
-        let command =
-            format!("{before}; exec {} --listen 127.0.0.1:0 $0", env!("CARGO_BIN_EXE_host"));
-        Self::spawn(Command::new("bash").args(["-c", &command])).address()
-    }
-
-    fn spawn(command: &mut Command) -> Self {
-        let mut process = command
-            .arg("--no-build")
-            .current_dir(application())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the host starts");
-        let output = BufReader::new(process.stdout.take().unwrap());
-        let stderr = BufReader::new(process.stderr.take().unwrap());
-        let (sender, errors) = mpsc::channel();
-        std::thread::spawn(move || {
-            // Until the process ends, or the test.
-            for line in stderr.lines().map_while(Result::ok) {
-                _ = sender.send(line);
-            }
-        });
-        Self { process, output, errors }
-    }
-
-    /// Starts on a free port and gives its address.
-    fn serving(arguments: &[&str]) -> (Self, String) {
-        Self::start(&[&["--listen", "127.0.0.1:0"], arguments].concat()).address()
-    }
-
-    fn address(mut self) -> (Self, String) {
-        let line = self.line();
-        let address = line.strip_prefix("Serving http://").unwrap_or_else(|| panic!("{line:?}"));
-        let address = address.to_owned();
-        (self, address)
-    }
-
-    fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.output.read_line(&mut line).expect("a line");
-        line.trim_end().to_owned()
-    }
-
-    /// Reads standard error up to a line that contains `text`.
-    fn wait_for(&self, text: &str) {
-        let line = || self.errors.recv_timeout(Duration::from_secs(60));
-        while !line().unwrap_or_else(|error| panic!("no {text:?}: {error}")).contains(text) {}
-    }
-
-    fn signal(&self, name: &str) {
-        let id = self.process.id().to_string();
-        let status = Command::new("kill").args([name, &id]).status().expect("kill");
-        assert!(status.success());
-    }
-
-    /// The exit code and what was written to standard error.
-    fn end(mut self) -> (Option<i32>, String) {
-        let errors = self.errors.iter().map(|line| line + "\n").collect();
-        (self.process.wait().expect("an end").code(), errors)
-    }
+/// Starts on a free port and gives its address.
+fn serving(arguments: &[&str]) -> (Running, String) {
+    Running::serving(command(arguments).args(["--listen", "127.0.0.1:0"]))
 }
 
-impl Drop for Running {
-    fn drop(&mut self) {
-        _ = self.process.kill();
-        _ = self.process.wait();
-    }
+/// The same, after the commands `before` of a shell.
+fn serving_after(before: &str) -> (Running, String) {
+    let host = env!("CARGO_BIN_EXE_host");
+    let command = format!("{before}; exec {host} --no-build --listen 127.0.0.1:0");
+    Running::serving(Command::new("bash").args(["-c", &command]).current_dir(application()))
 }
 
 #[test]
 fn routes_are_printed_and_served_on_a_real_port() {
-    let (mut running, address) = Running::serving(&[]);
+    let (mut running, address) = serving(&[]);
     assert_eq!(running.line(), "Available Routes:");
     let manifest = Manifest::read(&application()).expect("a manifest");
     let expected = manifest.triggers.iter().map(|trigger| {
@@ -130,7 +62,7 @@ fn get_anything(path: &str) -> (StatusCode, String) {
 
 #[test]
 fn a_connection_serves_many_requests_and_head_has_no_body() {
-    let (_running, address) = Running::serving(&[]);
+    let (_running, address) = serving(&[]);
     let mut stream = TcpStream::connect(&address).expect("a connection");
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     for _ in 0..3 {
@@ -146,7 +78,7 @@ fn a_connection_serves_many_requests_and_head_has_no_body() {
 
 #[test]
 fn a_client_that_goes_away_harms_nobody() {
-    let (running, address) = Running::serving(&[]);
+    let (running, address) = serving(&[]);
     for path in ["/movies", "/users/dwight_schrute/bookings"] {
         let mut stream = TcpStream::connect(&address).expect("a connection");
         write!(
@@ -164,7 +96,7 @@ fn a_client_that_goes_away_harms_nobody() {
 
 #[test]
 fn slow_clients_keep_nobody_waiting() {
-    let (_running, address) = Running::serving(&[]);
+    let (_running, address) = serving(&[]);
     // Half of them say nothing, half of them begin a request and go no further.
     let slow: Vec<_> = (0..200)
         .map(|number| {
@@ -204,7 +136,7 @@ fn status_of(address: &str, head: &str) -> String {
 
 #[test]
 fn a_malformed_request_is_a_400() {
-    let (_running, address) = Running::serving(&[]);
+    let (_running, address) = serving(&[]);
     for head in ["GET / HTTP/1.1\r\nhost: a b\r\n", "GET / HTTP/1.1\r\n", "nonsense\r\n"] {
         assert_eq!(status_of(&address, head), "400", "{head:?}");
     }
@@ -212,7 +144,7 @@ fn a_malformed_request_is_a_400() {
 
 #[test]
 fn a_request_is_served_up_to_each_limit_and_refused_beyond_it() {
-    let (_running, address) = Running::serving(&[]);
+    let (_running, address) = serving(&[]);
     let target = |length: usize| format!("GET /{} HTTP/1.1\r\nhost: a\r\n", "?".repeat(length - 1));
     // With `host` and `connection`.
     let headers =
@@ -249,7 +181,7 @@ fn slow(milliseconds: &str) -> TempDir {
 /// Serves `application`, which is slow, and sends it a request. Returns once it
 /// has begun to answer.
 fn in_flight(application: &TempDir) -> (Running, TcpStream) {
-    let (running, address) = Running::serving(&["-f", application.path().to_str().unwrap()]);
+    let (running, address) = serving(&["-f", application.path().to_str().unwrap()]);
     let mut stream = TcpStream::connect(&address).expect("a connection");
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     write!(stream, "GET /movies HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
@@ -289,7 +221,7 @@ fn a_second_signal_ends_the_server_at_once() {
 
 #[test]
 fn connections_beyond_the_share_of_open_files_wait_and_are_logged() {
-    let (running, address) = Running::serving_after("ulimit -n 128");
+    let (running, address) = serving_after("ulimit -n 128");
     let mut connections: Vec<_> =
         (0..100).map(|_| TcpStream::connect(&address).expect("a connection")).collect();
     running.wait_for("connections are open, the limit");
@@ -314,7 +246,7 @@ fn a_start_without_a_cache_or_a_pool_is_logged_and_serves() {
         // Enough for some instances, but not for the pool's address space.
         ("ulimit -v 64000000", "allocated on demand"),
     ] {
-        let (running, address) = Running::serving_after(before);
+        let (running, address) = serving_after(before);
         running.wait_for(line);
         assert_eq!(send_to(&address, request(Method::GET, "/movies")).status, StatusCode::OK);
     }
@@ -323,7 +255,7 @@ fn a_start_without_a_cache_or_a_pool_is_logged_and_serves() {
 #[test]
 fn interrupt_and_terminate_end_it_well() {
     for name in ["-INT", "-TERM"] {
-        let (running, address) = Running::serving(&[]);
+        let (running, address) = serving(&[]);
         assert_eq!(send_to(&address, request(Method::GET, "/movies")).status, StatusCode::OK);
         running.signal(name);
         assert_eq!(running.end(), (Some(0), "Loading the components\n".to_owned()), "{name}");
@@ -334,20 +266,20 @@ fn interrupt_and_terminate_end_it_well() {
 fn a_port_in_use_is_an_error_that_proposes_another() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().unwrap().to_string();
-    let (code, errors) = Running::start(&["--listen", &address]).end();
+    let (code, errors) = Running::start(&mut command(&["--listen", &address])).end();
     assert_eq!(code, Some(1));
-    assert!(errors.contains(&address) && errors.contains("--listen"), "{errors}");
+    assert!(errors.contains(&address) && errors.contains("--find-free-port"), "{errors}");
 }
 
 #[test]
 fn the_second_start_answers_within_a_third_of_a_second() {
-    let (first, address) = Running::serving(&[]);
+    let (first, address) = serving(&[]);
     send_to(&address, request(Method::GET, "/movies"));
     drop(first);
     // Other tests compete for the machine: one good start in five is enough.
     let fastest = (0..5).map(|_| {
         let start = Instant::now();
-        let (_running, address) = Running::serving(&[]);
+        let (_running, address) = serving(&[]);
         assert_eq!(send_to(&address, request(Method::GET, "/movies")).status, StatusCode::OK);
         start.elapsed()
     });
@@ -362,7 +294,7 @@ fn the_output_of_components_is_shown_unless_quiet() {
         std::fs::write(copy.path().join("data/cinema/movies.json"), "{").unwrap();
         let folder = copy.path().to_str().unwrap();
         let arguments: &[&str] = if quiet { &["-q", "-f", folder] } else { &["-f", folder] };
-        let (running, address) = Running::serving(arguments);
+        let (running, address) = serving(arguments);
         assert_eq!(send_to(&address, request(Method::GET, "/movies")).status, 500);
         running.signal("-TERM");
         let (_, errors) = running.end();

@@ -9,10 +9,12 @@ mod instances;
 mod limits;
 mod manifest;
 mod network;
+mod options;
 mod routing;
 mod server;
 mod sqlite;
 mod sqlite_limits;
+mod watching;
 
 use std::path::PathBuf;
 use std::sync::LazyLock;

@@ -3,6 +3,8 @@
 
 #![allow(missing_docs, reason = "most names say it")]
 
+pub mod running;
+
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};

@@ -1,0 +1,138 @@
+//! The options of the command that `spin up` has, too, and the access log.
+
+use std::io::Write;
+use std::net::{TcpListener, TcpStream};
+use std::process::Command;
+
+use http::{HeaderValue, Method};
+use support::running::Running;
+use support::{request, send_to};
+
+use crate::{guest, path};
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_host"));
+    command.args(["--no-build", "--state-dir", "", "--from"]).arg(guest()).args(arguments);
+    command
+}
+
+fn serving(arguments: &[&str]) -> (Running, String) {
+    Running::serving(command(arguments).args(["--listen", "127.0.0.1:0"]))
+}
+
+#[test]
+fn a_variable_can_come_from_a_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("token");
+    std::fs::write(&file, "from a file\n").expect("written");
+    let manifest = folder.path().join("spin.toml");
+    let wasm = support::folder("target/wasm32-wasip2/release/guest.wasm");
+    guest();
+    std::os::unix::fs::symlink(wasm, folder.path().join("guest.wasm")).expect("a link");
+    let text = r#"
+        spin_manifest_version = 2
+        [application]
+        name = "variables"
+        [variables]
+        token = { required = true }
+        [[trigger.http]]
+        route = "/..."
+        component = "guest"
+        [component.guest]
+        source = "guest.wasm"
+        allowed_outbound_hosts = ["{{ token }}"]
+    "#;
+    std::fs::write(&manifest, text).expect("written");
+    let serve = |value: &str| {
+        let variable = format!("token={value}");
+        let arguments = ["--variable", &variable, "--from", manifest.to_str().unwrap()];
+        Running::start(Command::new(env!("CARGO_BIN_EXE_host")).arg("--no-build").args(arguments))
+    };
+    // The value is no host that may be allowed, so the error has it.
+    let (code, errors) = serve(&format!("@{}", file.display())).end();
+    assert_eq!(code, Some(1));
+    assert!(errors.contains("from a file"), "{errors}");
+    let (code, errors) = serve("@missing").end();
+    assert_eq!(code, Some(2));
+    assert!(errors.contains("can't read the file \"missing\""), "{errors}");
+    let (code, errors) = Running::start(&mut command(&["--variable", "@variables.json"])).end();
+    assert_eq!(code, Some(2));
+    assert!(errors.contains("expected NAME=VALUE or NAME=@FILE"), "{errors}");
+}
+
+#[test]
+fn the_next_free_port_is_found_if_asked_for() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let taken = taken.local_addr().expect("an address");
+    let mut command = command(&["--find-free-port", "--listen", &taken.to_string()]);
+    let (_running, address) = Running::serving(&mut command);
+    let port: u16 = address.rsplit_once(':').expect("a port").1.parse().expect("a number");
+    assert!((taken.port() + 1..taken.port() + 10).contains(&port), "{port} after {taken}");
+    assert_eq!(send_to(&address, request(Method::GET, "/exact?do=count")).status, 200);
+}
+
+#[test]
+fn each_request_is_a_line_of_the_access_log() {
+    let (mut running, address) = serving(&["--access-log"]);
+    let mut request = request(Method::GET, "/exact?do=count");
+    for (name, value) in
+        [("user-agent", "a \"b\"\u{e9}"), ("referer", "http://c"), ("x-request-id", "d")]
+    {
+        request.headers_mut().insert(name, HeaderValue::from_str(value).expect("a value"));
+    }
+    let reply = send_to(&address, request);
+    let line = next_access(&mut running);
+    let (client, rest) = line.split_once(" - - [").expect("a client");
+    let (time, rest) = rest.split_once("] ").expect("a time");
+    let fields: Vec<_> = rest.split(' ').collect();
+    assert_eq!(client, "127.0.0.1");
+    let is_time = time.len() == "25/Nov/2026:19:40:12 +0000".len() && time.ends_with(" +0000");
+    assert!(is_time, "{time}");
+    let length = reply.body.len().to_string();
+    let expected = [
+        "\"GET",
+        "/exact?do=count",
+        "HTTP/1.1\"",
+        "200",
+        &length,
+        "\"http://c\"",
+        "\"a",
+        r#"\"b\"\xc3\xa9""#,
+    ];
+    assert_eq!(fields[..8], expected);
+    assert!(fields[8].parse::<f64>().is_ok_and(|seconds| (0.0..60.0).contains(&seconds)), "{line}");
+    assert_eq!(fields[9..], ["guest", "\"d\""]);
+}
+
+#[test]
+fn the_access_log_has_what_no_component_answered_and_who_did_not_wait() {
+    let (mut running, address) = serving(&["--access-log"]);
+    for (path, status) in [("/nowhere", "404"), ("/.well-known/spin/health", "200")] {
+        send_to(&address, request(Method::GET, path));
+        let line = next_access(&mut running);
+        let is_whole = line.contains(&format!("\"GET {path} HTTP/1.1\" {status} "));
+        assert!(is_whole && line.ends_with(" - \"-\""), "{line}");
+    }
+    let mut stream = TcpStream::connect(&address).expect("a connection");
+    let path = path("sleep", "60000");
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: a\r\n\r\n").expect("sent");
+    running.wait_for("sleeping");
+    drop(stream);
+    let line = next_access(&mut running);
+    assert!(line.contains(&format!("\"GET {path} HTTP/1.1\" 499 0 ")), "{line}");
+}
+
+#[test]
+fn there_is_no_access_log_by_default() {
+    let (mut running, address) = serving(&[]);
+    send_to(&address, request(Method::GET, "/exact?do=count"));
+    running.signal("-TERM");
+    let lines = std::iter::from_fn(|| Some(running.line()).filter(|line| !line.is_empty()));
+    assert_eq!(lines.filter(|line| line.contains("HTTP/1.1")).count(), 0);
+}
+
+/// The next line of standard output that is none of the routes.
+fn next_access(running: &mut Running) -> String {
+    let mut lines = std::iter::repeat_with(|| running.line());
+    lines.find(|line| line.is_empty() || line.starts_with("127.0.0.1")).unwrap_or_default()
+}
