@@ -80,17 +80,24 @@ def sides() -> list[Side]:
         serve: Arguments = ["wasmtime", "serve", *options, component]
         found.append(Side("wasmtime serve", [serve], {"movies": port}))
 
+    # From here on, each service is a process of its own.
     ports = {service: free_port() for service in SERVICES}
+    urls = {service.upper(): f"http://127.0.0.1:{port}" for service, port in ports.items()}
+    options = ["--no-build", "--quiet", "--from", ROOT, "--state-dir", STATE]
     processes: list[Arguments] = [
-        [NATIVE, service, f"127.0.0.1:{port}"] for service, port in ports.items()
+        [HOST, *options, "--component-id", service, "--listen", f"127.0.0.1:{port}"]
+        for service, port in ports.items()
     ]
+    environment = {f"SPIN_VARIABLE_{service}_URL": url for service, url in urls.items()}
+    found.append(Side("apart", processes, ports, environment))
+
+    processes = [[NATIVE, service, f"127.0.0.1:{port}"] for service, port in ports.items()]
     environment = {"SQLITE_DB": str(DATABASE), "WRITE_TOKEN": ""}
-    environment |= {f"{service.upper()}_URL": f"http://127.0.0.1:{port}" for service, port in ports.items()}
+    environment |= {f"{service}_URL": url for service, url in urls.items()}
     found.append(Side("native", processes, ports, environment))
 
     # Flask only reads, so nobody asks it for showtimes.
     ports = {service: port for service, port in ports.items() if service != "showtimes"}
-    urls = {service.upper(): f"http://127.0.0.1:{port}" for service, port in ports.items()}
     environment = urls | {"DATA": str(ROOT / "data/cinema")}
     workers = ["--workers", str(os.cpu_count()), "--worker-class", "gthread", "--threads", "8"]
     gunicorn = [GUNICORN, "--chdir", ROOT / "bench/flask", *workers, "--keep-alive", "30"]
