@@ -58,9 +58,11 @@ def without_database() -> list[Side]:
     folder = FOLDER / "without-database"
     manifest = (ROOT / "spin.toml").read_text(encoding="utf-8")
     for component in tomllib.loads(manifest)["component"].values():
-        for path in (component["source"], *component["files"]):
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / path, folder / path)
+        for pattern in (component["source"], *component["files"]):
+            for path in ROOT.glob(pattern):
+                copy = folder / path.relative_to(ROOT)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(path, copy)
     lines = manifest.splitlines(keepends=True)
     kept = [line for line in lines if not line.startswith("sqlite_databases")]
     (folder / "spin.toml").write_text("".join(kept), encoding="utf-8")
