@@ -6,7 +6,7 @@ builds the servers, but not the components, starts each alone, checks that it an
 this application does, loads it, prints the tables of the README and writes
 bench/results.json. With options, it writes target/bench/results.json. The databases are
 in target/bench, so writes wait for the disk of that folder. Needs Python 3.11, wrk (a
-package of Debian and of Homebrew) and oha (`cargo install oha`). `spin` and `wasmtime` take part if they are
+package of Debian and of Homebrew) and oha (`cargo install oha`). `spin` takes part if it is
 on the PATH. Takes ten minutes once everything is built, on a machine that should do
 nothing else.
 """
@@ -166,7 +166,7 @@ def machine() -> dict[str, str]:
         run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         return run.stdout.partition("\n")[0].partition(" [")[0]
 
-    tools = [tool for tool in ("rustc", "wrk", "oha", "spin", "wasmtime") if shutil.which(tool)]
+    tools = [tool for tool in ("rustc", "wrk", "oha", "spin") if shutil.which(tool)]
     return {
         "commit": first_line("git", "describe", "--always", "--dirty"),
         "system": f"{platform.system()} {platform.release()}, {os.cpu_count()} cores",

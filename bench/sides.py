@@ -72,16 +72,6 @@ def without_database() -> list[Side]:
 def sides() -> list[Side]:
     """The servers that this machine can run. The others are compared with the first."""
     found = applications(ROOT)
-    if shutil.which("wasmtime"):
-        # It serves one component. The first three options are what it needs, the
-        # last one makes it faster.
-        port = free_port()
-        options = ["-Scli", "-Sp3", "-Wcomponent-model-async", "-Opooling-allocator"]
-        options += ["--addr", f"127.0.0.1:{port}", "--dir", f"{ROOT}/data::data"]
-        component = ROOT / "target/wasm32-wasip2/release/movies.wasm"
-        serve: Arguments = ["wasmtime", "serve", *options, component]
-        found.append(Side("wasmtime serve", [serve], {"movies": port}))
-
     # From here on, each service is a process of its own.
     ports = {service: free_port() for service in SERVICES}
     urls = {service.upper(): f"http://127.0.0.1:{port}" for service, port in ports.items()}

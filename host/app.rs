@@ -26,6 +26,7 @@ use crate::manifest::Manifest;
 use crate::outbound::{Application, Target};
 use crate::router::{Match, Route, Router};
 use crate::shard;
+use crate::traces::Traces;
 
 /// The client of a chained request, as Spin names it.
 const CHAINED_CLIENT: HeaderValue = HeaderValue::from_static("0.0.0.0:0");
@@ -48,6 +49,7 @@ pub(crate) struct Inner {
     pub(crate) components: BTreeMap<String, Component>,
     pub(crate) limits: Limits,
     pub(crate) log: Log,
+    pub(crate) traces: Traces,
     /// A permit for each request from outside that is answered at a time.
     pub(crate) permits: Arc<Semaphore>,
     /// The route of chained requests, which name their component themselves.
@@ -176,9 +178,24 @@ impl Inner {
         client: HeaderValue,
         permit: Permit,
     ) -> Response<Body> {
-        let Some(found) = self.router.find(request.uri().path()) else {
-            return status(StatusCode::NOT_FOUND);
+        let found = self.router.find(request.uri().path());
+        let route = found.as_ref().map(|found| found.route.based.as_str());
+        let mut span = self.traces.request(&mut request, &client, route);
+        let response = match found {
+            Some(found) => self.run_found(request, found, client, permit).await,
+            None => status(StatusCode::NOT_FOUND),
         };
+        span.answered(response.status());
+        response
+    }
+
+    async fn run_found(
+        &self,
+        mut request: Request<Body>,
+        found: Match<'_>,
+        client: HeaderValue,
+        permit: Permit,
+    ) -> Response<Body> {
         if headers::make_absolute(&mut request).is_err() {
             return status(StatusCode::BAD_REQUEST);
         }
@@ -195,6 +212,7 @@ impl Inner {
         client: HeaderValue,
         permit: Permit,
     ) -> Response<Body> {
+        let mut span = self.traces.component(&mut request, id);
         let result = async {
             headers::append(&mut request, found, client)?;
             match component {
@@ -205,6 +223,7 @@ impl Inner {
             }
         };
         result.await.unwrap_or_else(|error| {
+            span.failed(format!("{error:#}"));
             self.log.write(id, &format!("no response: {error:#}"));
             match error.is::<InstantiationError<Permit>>() {
                 true => overloaded(),

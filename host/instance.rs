@@ -26,6 +26,7 @@ use crate::log::{Log, Stdio};
 use crate::network::Network;
 use crate::outbound::{Application, Outbound};
 use crate::sqlite::Databases;
+use crate::traces::Traces;
 use crate::variables::Values;
 
 /// How many requests an instance answers before it is dropped. This and the
@@ -66,6 +67,8 @@ pub struct InstanceBuilder {
     pub allowed: Arc<[AllowedHost]>,
     /// Where its output goes.
     pub log: Log,
+    /// What is traced.
+    pub traces: Traces,
     /// How much an instance may use.
     pub limits: Limits,
 }
@@ -123,6 +126,7 @@ impl InstanceBuilder {
                 self.application.clone(),
                 self.network.clone(),
                 self.allowed.clone(),
+                self.traces.clone(),
             ),
             memory: StoreLimitsBuilder::new().memory_size(self.limits.memory).build(),
             ticks: 0,

@@ -19,6 +19,7 @@
 //! | `instance` | the instances of a component |
 //! | `engine` | compiling components, and what they import |
 //! | `variables`, [`files`], `sqlite`, `outbound` | what a component may ask for, see, keep and call |
+//! | [`traces`] | spans of requests, and their export |
 //! | `database`, `network` | the file of SQLite, and the connections to other servers |
 //! | [`manifest`] | `spin.toml` |
 //! | `headers`, `router` | what a component is told, and which one gets a request |
@@ -47,6 +48,7 @@ pub mod server;
 mod shard;
 mod sqlite;
 mod toolchain;
+pub mod traces;
 mod variables;
 pub mod watch;
 

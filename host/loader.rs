@@ -26,6 +26,7 @@ use crate::manifest::{self, Manifest};
 use crate::network::Network;
 use crate::router::{Route, Router};
 use crate::shard;
+use crate::traces::Traces;
 use crate::variables::{self, Values};
 
 /// Loads an application, with changes if a test needs them.
@@ -33,6 +34,7 @@ use crate::variables::{self, Values};
 pub struct Loader {
     manifest: PathBuf,
     log: Log,
+    traces: Traces,
     limits: Limits,
     stand_ins: BTreeMap<String, StandIn>,
     variables: BTreeMap<String, String>,
@@ -46,6 +48,7 @@ impl Loader {
         Self {
             manifest: manifest.into(),
             log: Log::stderr(),
+            traces: Traces::default(),
             limits: Limits::default(),
             stand_ins: BTreeMap::new(),
             variables: BTreeMap::new(),
@@ -57,6 +60,12 @@ impl Loader {
     /// Sends what the components write to `log` instead of standard error.
     pub fn log(mut self, log: Log) -> Self {
         self.log = log;
+        self
+    }
+
+    /// Traces its requests.
+    pub fn traces(mut self, traces: Traces) -> Self {
+        self.traces = traces;
         self
     }
 
@@ -153,6 +162,7 @@ impl Loader {
                 components,
                 limits: self.limits,
                 log: self.log,
+                traces: self.traces,
                 permits: Arc::new(Semaphore::new(self.limits.requests.min(Semaphore::MAX_PERMITS))),
                 chained: Route::new("/...", ""),
                 address: OnceLock::new(),
@@ -182,6 +192,7 @@ impl Loader {
             network: shared.network.clone(),
             allowed: compiled.allowed,
             log: self.log.clone(),
+            traces: self.traces.clone(),
             limits: self.limits,
         }
     }

@@ -9,6 +9,7 @@ use anyhow::{Result, bail};
 use clap::Parser;
 use host::prepare::Builder;
 use host::server::Server;
+use host::traces::Traces;
 use host::watch::Watch;
 use host::{App, Loader, Log};
 use mimalloc::MiMalloc;
@@ -97,7 +98,8 @@ fn main() -> ExitCode {
 async fn run(options: Options) -> Result<()> {
     let builder = (!options.no_build).then(Builder::new).transpose()?;
     let log = if options.quiet { Log::quiet() } else { Log::stderr() };
-    let mut loader = Loader::new(&options.from).log(log);
+    let (traces, exporter) = Traces::from_environment()?;
+    let mut loader = Loader::new(&options.from).log(log).traces(traces);
     for (name, value) in &options.variables {
         loader = loader.variable(name, value);
     }
@@ -138,9 +140,13 @@ async fn run(options: Options) -> Result<()> {
         signals.next().await;
     };
     tokio::select! {
-        () = server.serve(async { _ = stopped.await }) => Ok(()),
+        () = server.serve(async { _ = stopped.await }) => {}
         () = twice => bail!("stopped before all requests were answered"),
     }
+    if let Some(exporter) = exporter {
+        exporter.shut_down().await;
+    }
+    Ok(())
 }
 
 /// SIGINT, which Ctrl-C sends, and SIGTERM.

@@ -8,8 +8,8 @@ use std::time::Duration;
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::{self, Client};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::timeout;
 use wasmtime_wasi_http::{Error, RequestOptions};
@@ -24,8 +24,11 @@ const MAX_IDLE: Duration = Duration::from_secs(20);
 /// How long a request may take that has no time-outs of its own, as in wasmtime.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
 
+/// A client, which keeps its connections.
+pub type Client = legacy::Client<HttpsConnector<HttpConnector>, Body>;
+
 /// The connections to other servers. Those of a shard stay on its thread.
-pub struct Network(Vec<OnceLock<Client<HttpsConnector<HttpConnector>, Body>>>);
+pub struct Network(Vec<OnceLock<Client>>);
 
 impl Network {
     /// Has no connections yet.
@@ -53,12 +56,13 @@ impl Network {
     }
 }
 
-fn client() -> Client<HttpsConnector<HttpConnector>, Body> {
+/// A client for `http` and `https`.
+pub fn client() -> Client {
     let mut connector = HttpConnector::new();
     connector.enforce_http(false);
     connector.set_nodelay(true);
     let builder = HttpsConnectorBuilder::new().with_webpki_roots().https_or_http().enable_http1();
-    Client::builder(TokioExecutor::new())
+    legacy::Client::builder(TokioExecutor::new())
         .pool_idle_timeout(MAX_IDLE)
         .pool_timer(TokioTimer::new())
         .build(builder.wrap_connector(connector))

@@ -10,6 +10,7 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiHttpHooks};
 use crate::allowed_hosts::{AllowedHost, sibling_id};
 use crate::body::Body;
 use crate::network::Network;
+use crate::traces::Traces;
 
 /// A destination in this process.
 #[derive(Debug)]
@@ -38,6 +39,7 @@ pub struct Outbound {
     application: Weak<dyn Application>,
     network: Arc<Network>,
     allowed: Arc<[AllowedHost]>,
+    traces: Traces,
 }
 
 impl Outbound {
@@ -46,8 +48,9 @@ impl Outbound {
         application: Weak<dyn Application>,
         network: Arc<Network>,
         allowed: Arc<[AllowedHost]>,
+        traces: Traces,
     ) -> Self {
-        Self { application, network, allowed }
+        Self { application, network, allowed, traces }
     }
 }
 
@@ -56,7 +59,7 @@ type Sending = dyn Future<Output = Result<(), Error>> + Send;
 impl WasiHttpHooks for Outbound {
     fn send_request(
         &mut self,
-        request: Request<Body>,
+        mut request: Request<Body>,
         options: Option<RequestOptions>,
         _: Box<Sending>,
     ) -> Box<dyn Future<Output = Result<(Response<Body>, Box<Sending>), Error>> + Send> {
@@ -75,15 +78,19 @@ impl WasiHttpHooks for Outbound {
         if !is_allowed {
             return Box::new(async { Err(Error::HttpRequestDenied) });
         }
+        let mut span = self.traces.outbound(&mut request);
         let (application, network) = (self.application.clone(), self.network.clone());
         Box::new(async move {
-            let response = match target {
-                Some(target) => {
-                    let application = application.upgrade().ok_or(Error::ConnectionTerminated)?;
-                    application.call(target, request).await?
-                }
-                None => network.send(request, options).await?,
+            let response = match (target, application.upgrade()) {
+                (Some(target), Some(application)) => application.call(target, request).await,
+                (Some(_), None) => Err(Error::ConnectionTerminated),
+                (None, _) => network.send(request, options).await,
             };
+            match &response {
+                Ok(response) => span.answered(response.status()),
+                Err(error) => span.failed(error),
+            }
+            let response = response?;
             let sending: Box<Sending> = Box::new(async { Ok(()) });
             Ok((response, sending))
         })

@@ -47,7 +47,9 @@
 //! A read whose `If-None-Match` has the current `etag` gets a 304, and one whose
 //! `If-Match` lacks it a 412. A handler of PUT or DELETE gets both as [`Conditions`]. A
 //! write needs the token in the variable `write_token`, if that is not empty. A request
-//! that fails with a 5xx writes one line to standard error: id, method, path and cause.
+//! that fails with a 5xx writes one line to standard error: id, method, path and cause;
+//! with the variable `log_format` at `json`, as an object. A sibling gets the request's id,
+//! and its trace (`traceparent` and `tracestate`).
 //!
 //! The kit keeps nothing about a request. A [`DataFile`], a [`Table`] and a [`Variable`]
 //! are `static`s of the service, and keep what they have read or opened for as long as
@@ -64,6 +66,7 @@
 //! | [`response`], [`request`] | what a handler returns and what it reads |
 //! | [`wasi`] | the types of WASI, between a component and its host |
 //! | [`variable`] | the variables of the application |
+//! | `log` | what a service writes to standard error |
 //! | [`sibling`] | requests to other services, with a deadline |
 //! | `unique_keys`, [`data_file`] | the data file that is mounted beside a component |
 //! | [`table`] | a table in the SQLite database that Spin provides |
@@ -73,6 +76,7 @@
 pub mod conditions;
 pub mod data_file;
 mod json;
+mod log;
 pub mod problem;
 pub mod request;
 pub mod response;

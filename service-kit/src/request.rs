@@ -19,6 +19,10 @@ use crate::timing::Timing;
 /// The name of the header with the request's id.
 pub const REQUEST_ID: &str = "x-request-id";
 
+/// The headers that say which trace the request belongs to (W3C Trace Context).
+const TRACE_PARENT: &str = "traceparent";
+const TRACE_STATE: &str = "tracestate";
+
 /// The longest path segment, in characters once decoded.
 const MAX_SEGMENT: usize = 256;
 
@@ -204,6 +208,22 @@ impl Request {
         let [value] = &values[..] else { return None };
         let (scheme, token) = value.split_at_checked(b"Bearer ".len())?;
         scheme.eq_ignore_ascii_case(b"Bearer ").then(|| token.trim_ascii().to_vec())
+    }
+
+    /// The headers that let a sibling's work belong to the trace of this request, as they
+    /// came.
+    pub(crate) fn trace_headers(&self) -> impl Iterator<Item = (String, Vec<u8>)> {
+        [TRACE_PARENT, TRACE_STATE]
+            .into_iter()
+            .flat_map(|name| (self.headers)(name).into_iter().map(|value| (name.to_owned(), value)))
+    }
+
+    /// The id of the trace that the request belongs to, if it is a valid one.
+    pub(crate) fn trace_id(&self) -> Option<String> {
+        let parent = String::from_utf8((self.headers)(TRACE_PARENT).pop()?).ok()?;
+        let id = parent.split('-').nth(1)?;
+        let is_id = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+        is_id.then(|| id.to_owned())
     }
 
     /// The body as JSON.

@@ -3,6 +3,7 @@
 
 use http::{Method, StatusCode};
 
+use crate::log;
 use crate::problem::Problem;
 use crate::request::{REQUEST_ID, Request};
 use crate::response::Response;
@@ -34,15 +35,16 @@ macro_rules! service {
 /// leaves it out and keeps its `content-length`.
 pub async fn respond(
     request: &mut Request,
-    id: &str,
+    id: &'static str,
     route: fn(&Request) -> Route<'_>,
 ) -> Response {
+    log::name(id);
     let response = if is_preflight(request) {
         preflight()
     } else {
         match handle(request, route).await {
             Ok(response) => response,
-            Err(problem) => failure(request, &problem),
+            Err(problem) => failure(request, &problem).await,
         }
     };
     response
@@ -143,11 +145,11 @@ fn validated(mut response: Response) -> Response {
 }
 
 /// Logs the cause of `problem`, and makes the response that the client gets.
-fn failure(request: &Request, problem: &Problem) -> Response {
-    let path = request.path();
+async fn failure(request: &Request, problem: &Problem) -> Response {
     if let Some(cause) = problem.cause() {
-        eprintln!("[{}] {} {path}: {cause}", request.id, request.method);
+        log::error(request, &cause).await;
     }
+    let path = request.path();
     let response = Response::new(problem.status())
         .content("application/problem+json", problem.document(path))
         // Caches may keep a 404 or 405 otherwise (RFC 9110, section 15.1).

@@ -133,8 +133,9 @@ impl Sibling {
 
     async fn body(&self, request: &Request, path: &str) -> Result<Option<Vec<u8>>, Problem> {
         let BaseUrl(url) = self.url.get().await?;
-        let headers = vec![(REQUEST_ID.to_owned(), request.id.clone().into_bytes())];
-        let response = wasi::get(url, path, headers).await;
+        let id = (REQUEST_ID.to_owned(), request.id.clone().into_bytes());
+        let headers = std::iter::once(id).chain(request.trace_headers());
+        let response = wasi::get(url, path, headers.collect()).await;
         let response = response.map_err(|error| self.unavailable(path, error.to_string()))?;
         match response.status {
             200 => {}

@@ -12,6 +12,7 @@ use std::sync::OnceLock;
 use spin_sdk::sqlite::RowResult;
 pub use spin_sdk::sqlite::Value;
 
+use crate::log;
 use crate::problem::Problem;
 use crate::wasi::Connection;
 
@@ -109,13 +110,15 @@ impl Table {
         // Requests that come before the first one has opened it open it, too: the SDK's
         // tasks, one for each request, can't wake each other.
         let opened = self.open_reader().await?;
-        let reader = self.reader.get_or_init(|| match opened {
-            Ok(reader) => Some(reader),
-            Err(reason) => {
-                eprintln!("{reason}, so this instance serves the data file, read-only");
-                None
-            }
-        });
+        let is_first = self.reader.get().is_none();
+        let (reader, reason) = match opened {
+            Ok(reader) => (Some(reader), None),
+            Err(reason) => (None, Some(reason)),
+        };
+        let reader = self.reader.get_or_init(|| reader);
+        if let Some(reason) = reason.filter(|_| is_first) {
+            log::warn(&format!("{reason}, so this instance serves the data file, read-only")).await;
+        }
         Ok(reader.as_ref())
     }
 

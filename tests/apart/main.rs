@@ -7,6 +7,7 @@ mod server;
 
 mod ports;
 mod services;
+mod traces;
 
 use std::io::{Read, Write};
 use std::path::PathBuf;

@@ -20,17 +20,24 @@ pub struct Services {
     ports: BTreeMap<&'static str, Port>,
     processes: BTreeMap<&'static str, Server>,
     deadline: u32,
+    environment: Vec<(&'static str, String)>,
     state: TempDir,
 }
 
 impl Services {
     /// Starts all of them. They wait for siblings for `deadline` milliseconds.
     pub fn start(deadline: u32) -> Self {
+        Self::start_with(deadline, &[])
+    }
+
+    /// The same, with variables in their environment.
+    pub fn start_with(deadline: u32, environment: &[(&'static str, String)]) -> Self {
         let ports: BTreeMap<_, _> = SERVICES.map(|id| (id, Port::open())).into();
         let state = tempfile::tempdir().expect("a folder");
         let address = front(ports.clone());
         let processes = BTreeMap::new();
-        let mut services = Self { address, ports, processes, deadline, state };
+        let environment = environment.to_vec();
+        let mut services = Self { address, ports, processes, deadline, environment, state };
         for id in SERVICES {
             services.restart(id);
         }
@@ -47,6 +54,7 @@ impl Services {
             let name = sibling.replace('-', "_");
             command.args(["--variable", &format!("{name}_url=http://{}", port.address)]);
         }
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         let server = Server::start(command);
         self.ports[id].lead_to(Some(&server.address));
         self.processes.insert(id, server);

@@ -14,6 +14,7 @@ mod deadlines;
 mod exactness;
 mod failures;
 mod home;
+mod logs;
 mod movies;
 mod numbers;
 mod openapi;

@@ -61,6 +61,27 @@ fn a_variable_can_come_from_a_file() {
 }
 
 #[test]
+fn a_protocol_of_telemetry_that_it_does_not_have_is_refused() {
+    let mut command = command(&[]);
+    command.env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1");
+    let (code, errors) = Running::start(command.env("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")).end();
+    assert_eq!(code, Some(1));
+    assert!(errors.contains("OTEL_EXPORTER_OTLP_PROTOCOL is \"grpc\""), "{errors}");
+}
+
+#[test]
+fn a_collector_that_is_not_there_is_logged_and_harms_nobody() {
+    let mut command = command(&["--listen", "127.0.0.1:0"]);
+    command.env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1");
+    let (running, address) = Running::serving(command.env("OTEL_BSP_SCHEDULE_DELAY", "10"));
+    assert_eq!(send_to(&address, request(Method::GET, "/exact?do=count")).status, 200);
+    running.wait_for("can't export traces: ");
+    assert_eq!(send_to(&address, request(Method::GET, "/exact?do=count")).status, 200);
+    running.signal("-TERM");
+    assert_eq!(running.end().0, Some(0));
+}
+
+#[test]
 fn the_next_free_port_is_found_if_asked_for() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let taken = taken.local_addr().expect("an address");
