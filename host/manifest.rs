@@ -47,6 +47,8 @@ pub struct Application {
     _description: Option<String>,
     #[serde(rename = "authors", default)]
     _authors: Vec<String>,
+    #[serde(rename = "targets", default)]
+    _targets: Vec<toml::Value>,
 }
 
 /// `[variables]`

@@ -27,7 +27,9 @@ use std::time::Duration;
 use futures::future::select;
 use futures::{Stream, StreamExt, stream};
 use http::{Method, Uri};
-use spin_sdk::sqlite::{self, RowResult, Value};
+#[cfg(not(feature = "read-only"))]
+use spin_sdk::sqlite;
+use spin_sdk::sqlite::{RowResult, Value};
 use spin_sdk::variables;
 use spin_sdk::wasip3::http::client;
 use spin_sdk::wasip3::http::types::{self, ErrorCode, Fields, Scheme, Trailers};
@@ -197,8 +199,25 @@ pub(crate) async fn sleep(duration: Duration) {
 }
 
 /// A connection to the database `default`.
+#[cfg(not(feature = "read-only"))]
 pub(crate) struct Connection(sqlite::Connection);
 
+/// There is none, and nothing of `spin:sqlite` is imported.
+#[cfg(feature = "read-only")]
+pub(crate) struct Connection(std::convert::Infallible);
+
+#[cfg(feature = "read-only")]
+impl Connection {
+    pub(crate) async fn open() -> Result<Option<Self>, String> {
+        Ok(None)
+    }
+
+    pub(crate) async fn execute(&self, _: &str, _: Vec<Value>) -> Result<Vec<RowResult>, String> {
+        match self.0 {}
+    }
+}
+
+#[cfg(not(feature = "read-only"))]
 impl Connection {
     /// Opens a connection, if the component may use that database.
     ///
@@ -229,6 +248,7 @@ impl Connection {
     }
 }
 
+#[cfg(not(feature = "read-only"))]
 fn text(error: sqlite::Error) -> String {
     match error {
         sqlite::Error::Io(text) => text,

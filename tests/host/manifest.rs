@@ -32,6 +32,8 @@ fn error_of(text: &str) -> String {
 #[test]
 fn the_manifest_of_the_tests_is_good() {
     assert_eq!(error("guest", "guest"), "");
+    let targets = "version = \"1.2.3\"\ntargets = [\"akamai-functions\", { name = \"other\" }]";
+    assert_eq!(error("version = \"1.2.3\"", targets), "");
 }
 
 #[test]

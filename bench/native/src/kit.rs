@@ -8,6 +8,8 @@ pub mod conditions;
 pub mod data_file;
 #[path = "../../../service-kit/src/json.rs"]
 mod json;
+#[path = "../../../service-kit/src/log.rs"]
+mod log;
 #[path = "../../../service-kit/src/problem.rs"]
 pub mod problem;
 #[path = "../../../service-kit/src/request.rs"]
