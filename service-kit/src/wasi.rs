@@ -22,6 +22,8 @@
 //! clock.
 
 use std::pin::pin;
+#[cfg(not(feature = "read-only"))]
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::future::select;
@@ -198,9 +200,10 @@ pub(crate) async fn sleep(duration: Duration) {
     spin_sdk::time::sleep(duration).await;
 }
 
-/// A connection to the database `default`.
+/// A connection to the database `default`. It is opened again where the database has
+/// forgotten it.
 #[cfg(not(feature = "read-only"))]
-pub(crate) struct Connection(sqlite::Connection);
+pub(crate) struct Connection(Mutex<Arc<sqlite::Connection>>);
 
 /// There is none, and nothing of `spin:sqlite` is imported.
 #[cfg(feature = "read-only")]
@@ -225,16 +228,13 @@ impl Connection {
     /// What the host says.
     pub(crate) async fn open() -> Result<Option<Self>, String> {
         match sqlite::Connection::open_default().await {
-            Ok(connection) => Ok(Some(Self(connection))),
+            Ok(connection) => Ok(Some(Self(Mutex::new(Arc::new(connection))))),
             Err(sqlite::Error::AccessDenied | sqlite::Error::NoSuchDatabase) => Ok(None),
             Err(error) => Err(text(error)),
         }
     }
 
     /// Executes `statement`, and gives the rows that it returns.
-    ///
-    /// `execute` of the SDK is `Ok` even where the statement fails, and its first rows
-    /// arrive before the statement commits. Only `collect` tells that it succeeded.
     ///
     /// # Errors
     /// What the database says.
@@ -243,9 +243,30 @@ impl Connection {
         statement: &str,
         parameters: Vec<Value>,
     ) -> Result<Vec<RowResult>, String> {
-        let result = self.0.execute(statement, parameters).await.map_err(text)?;
-        result.collect().await.map_err(text)
+        let connection = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match execute(&connection, statement, parameters.clone()).await {
+            // libSQL forgets a connection that was idle for ten seconds, and has not
+            // executed the statement. A transaction is gone with it.
+            Err(error) if error.contains("STREAM_EXPIRED") => {
+                let connection = Arc::new(sqlite::Connection::open_default().await.map_err(text)?);
+                *self.0.lock().unwrap_or_else(PoisonError::into_inner) = connection.clone();
+                execute(&connection, statement, parameters).await
+            }
+            result => result,
+        }
     }
+}
+
+/// `execute` of the SDK is `Ok` even where the statement fails, and its first rows arrive
+/// before the statement commits. Only `collect` tells that it succeeded.
+#[cfg(not(feature = "read-only"))]
+async fn execute(
+    connection: &sqlite::Connection,
+    statement: &str,
+    parameters: Vec<Value>,
+) -> Result<Vec<RowResult>, String> {
+    let result = connection.execute(statement, parameters).await.map_err(text)?;
+    result.collect().await.map_err(text)
 }
 
 #[cfg(not(feature = "read-only"))]

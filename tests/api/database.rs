@@ -75,3 +75,24 @@ fn what_was_written_is_there_after_a_restart_and_what_was_deleted_is_not() {
     assert_eq!(get_from(&app, cancelled).status, 404);
     assert_eq!(get_from(&app, "/bookings/chris_rivers").status, 404);
 }
+
+/// As libSQL does after ten seconds without a statement.
+#[test]
+fn a_database_that_has_forgotten_a_connection_gets_another_one() {
+    let state = support::state_dir();
+    let app = loader().state_dir(&state).load().expect("an application");
+    assert_eq!(get_from(&app, "/bookings").status, 200);
+    let database = rusqlite::Connection::open(state.join("sqlite_db.db")).expect("a database");
+    let first_one_fails = "
+        CREATE TABLE tries (count INTEGER);
+        INSERT INTO tries VALUES (0);
+        CREATE TRIGGER expired BEFORE INSERT ON bookings BEGIN
+            UPDATE tries SET count = count + 1;
+            SELECT RAISE(FAIL, 'STREAM_EXPIRED') FROM tries WHERE count = 1;
+        END;
+    ";
+    database.execute_batch(first_one_fails).expect("a trigger");
+    assert_eq!(send_to(&app, put_booking()).status, 201);
+    let tries: i64 = database.query_row("SELECT count FROM tries", [], |row| row.get(0)).unwrap();
+    assert_eq!(tries, 2);
+}
