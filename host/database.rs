@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use parking_lot::{Mutex as TurnMutex, MutexGuard};
 use rusqlite::ffi::SQLITE_ATTACH;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::limits::Limit;
@@ -46,7 +47,7 @@ pub struct Database {
     state_dir: Option<PathBuf>,
     /// The turn to write, first come, first served. SQLite has no queue: a connection
     /// that finds the file locked looks again after up to 100 ms.
-    turn: AsyncMutex<()>,
+    turn: TurnMutex<()>,
 }
 
 /// A connection, which is closed when this is dropped.
@@ -103,7 +104,7 @@ pub enum Value {
 impl Database {
     /// The database in `state_dir`, or in memory.
     pub fn new(state_dir: Option<PathBuf>) -> Self {
-        Self { state_dir, turn: AsyncMutex::new(()) }
+        Self { state_dir, turn: TurnMutex::new(()) }
     }
 
     /// Opens a connection.
@@ -263,15 +264,18 @@ impl Statement {
         connection.busy_timeout(self.remaining()).map_err(text)?;
         let mut statement = connection.prepare_cached(&self.sql).map_err(text)?;
         // A transaction has had its turn when it began. A pragma only counts as a write.
-        let _turn = if statement.readonly() || self.is_pragma() || !connection.is_autocommit() {
+        let turn = if statement.readonly() || self.is_pragma() || !connection.is_autocommit() {
             None
         } else {
-            let turn = timeout_at(self.deadline, self.shared.database.turn.lock());
-            let turn = Handle::current().block_on(turn).map_err(|_| LOCKED)?;
+            let turn = self.shared.database.turn.try_lock_until(self.deadline.into_std());
+            let turn = turn.ok_or(LOCKED)?;
             connection.busy_timeout(self.remaining()).map_err(text)?;
             Some(turn)
         };
-        Ok(self.query(&mut statement, MAX_ROWS))
+        let outcome = self.query(&mut statement, MAX_ROWS);
+        // Hands it to the statement that has waited longest.
+        turn.map(MutexGuard::unlock_fair);
+        Ok(outcome)
     }
 
     /// Runs `statement`, whose rows can hold `most` bytes.

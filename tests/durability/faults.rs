@@ -159,7 +159,7 @@ fn expect_waited((reply, taken): (Reply, Duration)) {
 }
 
 /// Takes the lock with which one connection at a time writes.
-fn lock(state: &Path) -> rusqlite::Connection {
+pub fn lock(state: &Path) -> rusqlite::Connection {
     let connection = rusqlite::Connection::open(database(state)).expect("a database");
     connection.busy_timeout(Duration::from_secs(10)).expect("a time-out");
     connection.execute_batch("BEGIN IMMEDIATE").expect("a lock");

@@ -1,13 +1,17 @@
 //! Clients that write to the same resources at the same moment, through two servers
 //! that share the database.
 
+use std::io::Write;
+use std::net::TcpStream;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Barrier;
 use std::thread::scope;
 use std::time::Instant;
 
 use serde_json::{Value, json};
 
+use crate::faults::lock;
 use crate::server::{Reply, Server, command};
 use crate::{DATE, LOCK_WAIT, MOVIE, application, check_integrity, data};
 
@@ -189,4 +193,32 @@ fn what_was_deleted_does_not_come_back_after_a_restart() {
     let mut expected = data("cinema/bookings.json");
     expected.as_object_mut().expect("users").remove("chris_rivers");
     assert_eq!(server.get_json("/bookings"), expected);
+}
+
+#[test]
+fn a_server_that_is_stopped_while_writes_wait_for_their_turn_ends_well() {
+    let state = tempfile::tempdir().expect("a folder");
+    let mut server = Server::start(command(&application(), state.path()));
+    assert_eq!(server.get("/bookings").status, 200);
+    let lock = lock(state.path());
+    let cancel = format!("DELETE /bookings/nobody/{DATE}/{MOVIE} HTTP/1.1\r\nhost: a\r\n\r\n");
+    let clients: Vec<_> = (0..16)
+        .map(|_| {
+            let mut client = TcpStream::connect(&server.address).expect("a connection");
+            client.write_all(cancel.as_bytes()).expect("sent");
+            client
+        })
+        .collect();
+    // By then, the writes wait.
+    for _ in 0..16 {
+        assert_eq!(server.get("/bookings").status, 200);
+    }
+    drop(clients);
+    let id = server.process.id().to_string();
+    assert!(Command::new("kill").arg(id).status().expect("`kill` runs").success());
+    // The server no longer listens, so it has seen the signal.
+    while TcpStream::connect(&server.address).is_ok() {}
+    drop(lock);
+    assert_eq!(server.process.wait().expect("an end").code(), Some(0));
+    assert!(!server.log().contains("panicked"), "{}", server.log());
 }
