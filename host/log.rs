@@ -21,9 +21,13 @@ impl Log {
         Self(Arc::new(sink))
     }
 
-    /// A log that goes to standard error.
+    /// A log that goes to standard error. A JSON object, which programs read, stays as it
+    /// is; any other line comes after the id of its component.
     pub fn stderr() -> Self {
-        Self::new(|component, line| eprintln!("{component}: {line}"))
+        Self::new(|component, line| match line.starts_with('{') {
+            true => eprintln!("{line}"),
+            false => eprintln!("{component}: {line}"),
+        })
     }
 
     /// A log that goes nowhere.

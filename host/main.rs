@@ -13,6 +13,7 @@ use host::traces::Traces;
 use host::watch::Watch;
 use host::{App, Loader, Log};
 use mimalloc::MiMalloc;
+use tokio::runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -85,7 +86,14 @@ fn name_and_value(text: &str) -> std::result::Result<(String, String), String> {
 }
 
 fn main() -> ExitCode {
-    match run(Options::parse()) {
+    let options = Options::parse();
+    let ended = runtime::Builder::new_current_thread().enable_all().build().map(|runtime| {
+        let ended = runtime.block_on(run(options));
+        // Nobody waits for a build, or for a collector, once the server has ended.
+        runtime.shutdown_background();
+        ended
+    });
+    match ended.unwrap_or_else(|error| Err(error.into())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("Error: {error:#}");
@@ -94,7 +102,6 @@ fn main() -> ExitCode {
     }
 }
 
-#[tokio::main(flavor = "current_thread")]
 async fn run(options: Options) -> Result<()> {
     let builder = (!options.no_build).then(Builder::new).transpose()?;
     let log = if options.quiet { Log::quiet() } else { Log::stderr() };
@@ -139,14 +146,16 @@ async fn run(options: Options) -> Result<()> {
         drop(stop);
         signals.next().await;
     };
+    let end = async {
+        server.serve(async { _ = stopped.await }).await;
+        if let Some(exporter) = exporter {
+            exporter.shut_down().await;
+        }
+    };
     tokio::select! {
-        () = server.serve(async { _ = stopped.await }) => {}
+        () = end => Ok(()),
         () = twice => bail!("stopped before all requests were answered"),
     }
-    if let Some(exporter) = exporter {
-        exporter.shut_down().await;
-    }
-    Ok(())
 }
 
 /// SIGINT, which Ctrl-C sends, and SIGTERM.

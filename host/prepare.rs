@@ -45,7 +45,10 @@ impl Builder {
     /// # Errors
     /// If one of them fails.
     pub fn build(&self, manifest: &Manifest, id: &str) -> Result<()> {
-        let Some(build) = &manifest.components[id].build else { return Ok(()) };
+        let component = manifest.components.get(id);
+        let component =
+            component.with_context(|| format!("there is no component `{id}` to build"))?;
+        let Some(build) = &component.build else { return Ok(()) };
         ensure!(
             workdir(build).is_relative(),
             "the workdir of the component `{id}` must be relative"

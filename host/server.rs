@@ -56,7 +56,9 @@ impl Server {
         let (host, first) = address
             .rsplit_once(':')
             .and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?)))
-            .ok_or_else(|| anyhow!("{address} is no host with a port"))?;
+            .ok_or_else(|| {
+                anyhow!("{address} is no host with a port; give one such as 127.0.0.1:3000")
+            })?;
         let ports = first..=first.saturating_add(PORTS - 1);
         for port in ports.clone() {
             match TcpListener::bind(format!("{host}:{port}")).await {

@@ -50,8 +50,8 @@ impl Traces {
     /// `OTEL_SERVICE_NAME` has another name.
     ///
     /// # Errors
-    /// If the other variables of OpenTelemetry ask for what this host does not have, which
-    /// is every protocol but `http/protobuf`.
+    /// If this is not called in a tokio runtime, or if the other variables of OpenTelemetry
+    /// ask for what this host does not have, which is every protocol but `http/protobuf`.
     pub fn from_environment() -> Result<(Self, Option<Exporter>)> {
         let has = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
         let is_asked_for =
@@ -59,13 +59,16 @@ impl Traces {
         if !is_asked_for || has("OTEL_SDK_DISABLED") {
             return Ok((Self::default(), None));
         }
-        for name in ["OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"] {
+        let protocols = ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"];
+        if let Some(name) = protocols.into_iter().find(|name| has(name)) {
             let protocol = env::var(name).unwrap_or_default();
-            if !matches!(protocol.as_str(), "" | "http/protobuf") {
+            if protocol != "http/protobuf" {
                 bail!("{name} is {protocol:?}; this host exports by http/protobuf only");
             }
         }
-        let exporter = SpanExporter::builder().with_http().with_http_client(Collector::new());
+        let runtime = Handle::try_current().context("traces need a tokio runtime")?;
+        let exporter =
+            SpanExporter::builder().with_http().with_http_client(Collector::new(runtime));
         let exporter = exporter.build().context("can't export traces")?;
         let mut resource = Resource::builder();
         if !has("OTEL_SERVICE_NAME") {
@@ -188,8 +191,8 @@ struct Collector {
 }
 
 impl Collector {
-    fn new() -> Self {
-        Self { client: network::client(), runtime: Handle::current(), logged: Mutex::new(None) }
+    fn new(runtime: Handle) -> Self {
+        Self { client: network::client(), runtime, logged: Mutex::new(None) }
     }
 
     fn log(&self, error: &str) {

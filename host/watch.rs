@@ -1,12 +1,12 @@
 //! Builds and loads an application again when its files change, as `spin watch` does
 //! (`src/commands/watch.rs` of Spin).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use glob::Pattern;
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -27,6 +27,8 @@ pub struct Watch {
     manifest: PathBuf,
     builder: Option<Arc<Builder>>,
     sources: Vec<Source>,
+    /// Whether the manifest has changed since it was last read.
+    is_other_manifest: bool,
     /// The components that must be built before anything is loaded.
     stale: BTreeSet<String>,
     changes: UnboundedReceiver<PathBuf>,
@@ -51,19 +53,24 @@ impl Watch {
     /// If the manifest can't be read, or a folder can't be watched.
     pub fn new(manifest: &Path, builder: Option<Builder>) -> Result<Self> {
         let manifest = Manifest::read(manifest)?;
+        let name = manifest.path().file_name().context("the manifest is no file")?;
+        let path = manifest.dir.join(name);
         let (sender, changes) = unbounded_channel();
+        let everything = path.clone();
         let watcher =
             notify::recommended_watcher(move |event: notify::Result<Event>| match event {
                 // A compiler reads what it compiles.
                 Ok(event) if event.kind.is_access() => {}
+                // Too much has changed to say what. With the manifest, all is built.
+                Ok(event) if event.need_rescan() => _ = sender.send(everything.clone()),
                 Ok(event) => event.paths.into_iter().for_each(|path| _ = sender.send(path)),
                 Err(error) => eprintln!("can't watch all files: {error}"),
             })?;
-        let path = manifest.path().file_name().context("the manifest is no file")?;
         let mut watch = Self {
-            manifest: manifest.dir.join(path),
+            manifest: path,
             builder: builder.map(Arc::new),
             sources: Vec::new(),
+            is_other_manifest: true,
             stale: BTreeSet::new(),
             changes,
             watcher,
@@ -78,7 +85,7 @@ impl Watch {
     /// # Errors
     /// If the files can't be watched any more.
     pub async fn first_version(&mut self, loader: &Loader) -> Result<App> {
-        let mut loaded = self.load(loader, false).await;
+        let mut loaded = self.load(loader).await;
         loop {
             match loaded {
                 Ok(app) => return Ok(app),
@@ -111,7 +118,8 @@ impl Watch {
         let has_changed = |source: &&Source| changed.iter().any(|path| source.has(path));
         let sources = self.sources.iter().filter(has_changed);
         self.stale.extend(sources.filter_map(|source| source.component.clone()));
-        Some(self.load(loader, changed.contains(&self.manifest)).await)
+        self.is_other_manifest |= changed.contains(&self.manifest);
+        Some(self.load(loader).await)
     }
 
     /// The files that have changed, once there are some and no more change.
@@ -133,11 +141,16 @@ impl Watch {
     }
 
     /// Builds what must be built, and loads the application.
-    async fn load(&mut self, loader: &Loader, is_other_manifest: bool) -> Result<App> {
+    async fn load(&mut self, loader: &Loader) -> Result<App> {
         let manifest = Arc::new(Manifest::read(&self.manifest)?);
-        if is_other_manifest {
-            self.watch(&manifest)?;
+        // Again each time: folders may have been removed and made anew.
+        self.watch(&manifest)?;
+        if self.is_other_manifest {
+            // Their commands may be others, too.
+            self.stale = manifest.components.keys().cloned().collect();
+            self.is_other_manifest = false;
         }
+        self.stale.retain(|id| manifest.components.contains_key(id));
         if let Some(builder) = &self.builder {
             for id in self.stale.clone() {
                 eprintln!("Building the component `{id}`");
@@ -150,11 +163,9 @@ impl Watch {
         spawn_blocking(|| loader.load()).await?
     }
 
-    /// Watches the files that `manifest` names. All components must be built: their
-    /// commands may be others.
+    /// Watches the files that `manifest` names.
     fn watch(&mut self, manifest: &Manifest) -> Result<()> {
-        self.stale = manifest.components.keys().cloned().collect();
-        self.sources.clear();
+        let mut sources = Vec::new();
         for (id, component) in &manifest.components {
             let files = component.files.iter().map(|files| match files.get_ref() {
                 Files::Pattern(pattern) => pattern,
@@ -163,7 +174,7 @@ impl Watch {
             let mut patterns: Vec<_> = files.map(|path| (PathBuf::from(path), None)).collect();
             match component.build.as_ref().filter(|_| self.builder.is_some()) {
                 Some(build) => {
-                    if build.watch.is_empty() {
+                    if build.watch.is_empty() && self.is_other_manifest {
                         eprintln!(
                             "the component `{id}` has no `watch` that says what it is built from"
                         );
@@ -175,23 +186,27 @@ impl Watch {
             }
             for (pattern, built) in patterns {
                 let source = Source::new(&manifest.dir, &pattern, built);
-                self.sources.push(source.with_context(|| {
+                sources.push(source.with_context(|| {
                     format!("can't watch {} of the component `{id}`", pattern.display())
                 })?);
             }
         }
         // Editors replace files, so it is their folders that are watched.
-        let mut folders = BTreeMap::from([(&*manifest.dir, RecursiveMode::NonRecursive)]);
-        for source in &self.sources {
-            let mode = folders.entry(&source.folder).or_insert(RecursiveMode::NonRecursive);
-            if source.pattern.as_str().contains(['/', '*']) {
-                *mode = RecursiveMode::Recursive;
-            }
-        }
-        for (folder, mode) in folders {
+        let (whole, flat): (Vec<_>, Vec<_>) =
+            sources.iter().partition(|source| source.pattern.as_str().contains(['/', '*']));
+        let whole: BTreeSet<_> = whole.into_iter().map(|source| &*source.folder).collect();
+        let flat = flat.into_iter().map(|source| &*source.folder).chain([&*manifest.dir]);
+        // A folder below another one must not be watched less than that.
+        let flat: BTreeSet<_> = flat
+            .filter(|folder| !folder.ancestors().any(|parent| whole.contains(parent)))
+            .collect();
+        let flat = flat.into_iter().map(|folder| (folder, RecursiveMode::NonRecursive));
+        let whole = whole.into_iter().map(|folder| (folder, RecursiveMode::Recursive));
+        for (folder, mode) in flat.chain(whole) {
             let watched = self.watcher.watch(folder, mode);
             watched.with_context(|| format!("can't watch the folder {}", folder.display()))?;
         }
+        self.sources = sources;
         Ok(())
     }
 }
@@ -199,6 +214,8 @@ impl Watch {
 impl Source {
     /// The files at `path`, which is a pattern or a folder or a file, below `dir`.
     fn new(dir: &Path, path: &Path, component: Option<String>) -> Result<Self> {
+        let has_braces = path.to_string_lossy().contains('{');
+        ensure!(!has_braces, "braces are not supported; write a pattern for each");
         let is_plain = |part: &&std::ffi::OsStr| !part.to_string_lossy().contains(['*', '?', '[']);
         let plain: PathBuf = path.iter().take_while(is_plain).collect();
         let pattern = path.strip_prefix(&plain)?.to_string_lossy().into_owned();
@@ -217,6 +234,9 @@ impl Source {
     }
 
     fn has(&self, path: &Path) -> bool {
-        path.strip_prefix(&self.folder).is_ok_and(|path| self.pattern.matches_path(path))
+        // Where vim keeps what is not saved yet.
+        let is_swap = path.extension().is_some_and(|extension| extension == "swp");
+        !is_swap
+            && path.strip_prefix(&self.folder).is_ok_and(|path| self.pattern.matches_path(path))
     }
 }

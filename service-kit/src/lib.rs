@@ -48,7 +48,7 @@
 //! `If-Match` lacks it a 412. A handler of PUT or DELETE gets both as [`Conditions`]. A
 //! write needs the token in the variable `write_token`, if that is not empty. A request
 //! that fails with a 5xx writes one line to standard error: id, method, path and cause;
-//! with the variable `log_format` at `json`, as an object. A sibling gets the request's id,
+//! with `log_format=json`, as a JSON object. A sibling gets the request's id,
 //! and its trace (`traceparent` and `tracestate`).
 //!
 //! The kit keeps nothing about a request. A [`DataFile`], a [`Table`] and a [`Variable`]

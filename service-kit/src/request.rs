@@ -220,10 +220,12 @@ impl Request {
 
     /// The id of the trace that the request belongs to, if it is a valid one.
     pub(crate) fn trace_id(&self) -> Option<String> {
-        let parent = String::from_utf8((self.headers)(TRACE_PARENT).pop()?).ok()?;
+        let parent = (self.headers)(TRACE_PARENT).into_iter().next()?;
+        let parent = String::from_utf8(parent).ok()?;
         let id = parent.split('-').nth(1)?;
-        let is_id = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
-        is_id.then(|| id.to_owned())
+        let is_hex = id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        let is_zero = id.bytes().all(|byte| byte == b'0');
+        (id.len() == 32 && is_hex && !is_zero).then(|| id.to_owned())
     }
 
     /// The body as JSON.

@@ -80,7 +80,8 @@ impl Table {
     ) -> Result<Option<Vec<Row>>, Problem> {
         let parameters = parameters.into_iter().collect();
         let Some(reader) = self.reader().await? else { return Ok(None) };
-        execute(reader, query, parameters).await.map(Some)
+        let rows = reader.execute_alone(query, parameters).await.map_err(unavailable)?;
+        Ok(Some(rows.into_iter().map(Row).collect()))
     }
 
     /// Executes `statement`, and gives the rows that it returns. They are committed.
@@ -95,7 +96,9 @@ impl Table {
     ) -> Result<Vec<Row>, Problem> {
         let writer = self.writer.get();
         let writer = writer.ok_or_else(|| Problem::DatabaseUnavailable("it is not open".into()))?;
-        execute(writer, statement, parameters.into_iter().collect()).await
+        let parameters = parameters.into_iter().collect();
+        let rows = writer.execute_alone(statement, parameters).await.map_err(unavailable)?;
+        Ok(rows.into_iter().map(Row).collect())
     }
 
     /// What to answer after [`ATTEMPTS`].

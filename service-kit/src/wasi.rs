@@ -218,6 +218,14 @@ impl Connection {
     pub(crate) async fn execute(&self, _: &str, _: Vec<Value>) -> Result<Vec<RowResult>, String> {
         match self.0 {}
     }
+
+    pub(crate) async fn execute_alone(
+        &self,
+        _: &str,
+        _: Vec<Value>,
+    ) -> Result<Vec<RowResult>, String> {
+        match self.0 {}
+    }
 }
 
 #[cfg(not(feature = "read-only"))]
@@ -234,7 +242,7 @@ impl Connection {
         }
     }
 
-    /// Executes `statement`, and gives the rows that it returns.
+    /// Executes `statement` as a part of a transaction, and gives the rows that it returns.
     ///
     /// # Errors
     /// What the database says.
@@ -243,17 +251,32 @@ impl Connection {
         statement: &str,
         parameters: Vec<Value>,
     ) -> Result<Vec<RowResult>, String> {
-        let connection = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match execute(&connection, statement, parameters.clone()).await {
+        execute(&self.connection(), statement, parameters).await
+    }
+
+    /// Executes `statement` as a transaction of its own.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub(crate) async fn execute_alone(
+        &self,
+        statement: &str,
+        parameters: Vec<Value>,
+    ) -> Result<Vec<RowResult>, String> {
+        match self.execute(statement, parameters.clone()).await {
             // libSQL forgets a connection that was idle for ten seconds, and has not
-            // executed the statement. A transaction is gone with it.
+            // executed the statement.
             Err(error) if error.contains("STREAM_EXPIRED") => {
-                let connection = Arc::new(sqlite::Connection::open_default().await.map_err(text)?);
-                *self.0.lock().unwrap_or_else(PoisonError::into_inner) = connection.clone();
-                execute(&connection, statement, parameters).await
+                let opened = sqlite::Connection::open_default().await.map_err(text)?;
+                *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(opened);
+                self.execute(statement, parameters).await
             }
             result => result,
         }
+    }
+
+    fn connection(&self) -> Arc<sqlite::Connection> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

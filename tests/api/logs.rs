@@ -57,7 +57,13 @@ fn a_failure_is_a_json_object_if_that_is_asked_for() {
 
 #[test]
 fn a_trace_that_is_malformed_is_not_logged() {
-    for malformed in ["", "00-x-b7ad6b7169203331-01", "00"] {
+    for malformed in [
+        "",
+        "00",
+        "00-x-b7ad6b7169203331-01",
+        "00-00000000000000000000000000000000-b7ad6b7169203331-01",
+        "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01",
+    ] {
         let line = lines("json", malformed).remove(0);
         assert_eq!(serde_json::from_str::<Value>(&line).expect("JSON").get("trace_id"), None);
     }

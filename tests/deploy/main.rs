@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use host::manifest::{Manifest, Route};
@@ -135,6 +136,14 @@ fn the_spinapps_have_the_variables_and_the_database_that_their_components_need()
             );
         }
         let scaled = of_kind(path, "HorizontalPodAutoscaler");
+        for (name, spec) in &scaled {
+            let target =
+                ["apiVersion", "kind", "name"].map(|key| text(&spec["scaleTargetRef"][key]));
+            assert_eq!(target, ["apps/v1", "Deployment", name], "{path}");
+            let metric = &spec["metrics"][0]["resource"];
+            let is_complete = metric["target"]["averageUtilization"].is_number();
+            assert!(is_complete && spec["maxReplicas"].is_number(), "{path}: {name}");
+        }
         let autoscaled = apps.iter().filter(|(_, spec)| spec["enableAutoscaling"] == true);
         assert!(scaled.keys().eq(autoscaled.map(|(name, _)| name)), "{path}");
     }
@@ -194,8 +203,10 @@ fn the_read_only_components_import_no_database_and_serve_the_data_files() {
     let output = Command::new("sh").args(["-c", command]).current_dir(support::folder("")).output();
     let text = String::from_utf8(output.expect("sed runs").stdout).expect("UTF-8");
     assert!(text.contains("\ntargets = [\"akamai-functions\"]\n"), "{text}");
-    let path = support::folder("spin.read-only.toml");
+    // Beside `spin.toml`, as its paths demand; a user's own is another one.
+    let path = support::folder("spin.read-only.test.toml");
     fs::write(&path, text).expect("written");
+    let _removed = Removed(&path);
     let manifest = Manifest::read(&path).expect("a manifest");
     let builder = host::prepare::Builder::new().expect("a compiler");
     for (id, component) in &manifest.components {
@@ -211,5 +222,13 @@ fn the_read_only_components_import_no_database_and_serve_the_data_files() {
     assert_eq!(reply.status, StatusCode::METHOD_NOT_ALLOWED);
     assert_eq!(reply.header("allow"), "GET, HEAD, OPTIONS");
     assert_eq!(support::send(&app, request(Method::GET, "/bookings")).status, StatusCode::OK);
-    fs::remove_file(path).expect("removed");
+}
+
+/// A file that is removed when this is dropped.
+struct Removed<'a>(&'a Path);
+
+impl Drop for Removed<'_> {
+    fn drop(&mut self) {
+        _ = fs::remove_file(self.0);
+    }
 }

@@ -144,6 +144,20 @@ fn the_access_log_has_what_no_component_answered_and_who_did_not_wait() {
 }
 
 #[test]
+fn a_json_object_of_a_component_stays_as_it_is() {
+    let (running, address) = serving(&[]);
+    for text in ["{}", "text"] {
+        send_to(&address, request(Method::GET, &path("print", text)));
+    }
+    running.signal("-TERM");
+    let (_, errors) = running.end();
+    let lines: Vec<_> = errors.lines().skip(1).collect();
+    let expected =
+        ["{} to stdout", "{} to stderr", "guest: text to stdout", "guest: text to stderr"];
+    assert_eq!(lines, expected);
+}
+
+#[test]
 fn there_is_no_access_log_by_default() {
     let (mut running, address) = serving(&[]);
     send_to(&address, request(Method::GET, "/exact?do=count"));

@@ -124,6 +124,8 @@ fn a_component_whose_source_changes_is_built_and_served_and_no_other() {
     let watched = Watched::start(&[]);
     assert_eq!((watched.get("/one"), watched.built()), ("1".to_owned(), "one\ntwo\n".to_owned()));
     watched.write("one/main.source", "2");
+    // Not the version that the files of the first build make.
+    watched.running.wait_for("one/main.source");
     watched.wait();
     assert_eq!((watched.get("/one"), watched.built()), ("2".to_owned(), "one\n".to_owned()));
     // As editors save: a new file takes the place of the old one.
@@ -150,6 +152,42 @@ fn a_build_that_fails_is_shown_and_the_old_version_stays_until_it_succeeds() {
     watched.wait();
     assert_eq!((watched.get("/one"), watched.get("/two")), ("2".to_owned(), "2".to_owned()));
     assert_eq!(watched.built(), "one\ntwo\n");
+}
+
+#[test]
+fn what_an_editor_has_not_saved_is_not_built() {
+    let watched = Watched::start(&[]);
+    watched.built();
+    watched.write("one/.main.source.swp", "not saved");
+    watched.write("two/main.source", "2");
+    watched.running.wait_for("two/main.source");
+    watched.wait();
+    assert_eq!((watched.get("/two"), watched.built()), ("2".to_owned(), "two\n".to_owned()));
+}
+
+#[test]
+fn a_server_that_is_stopped_does_not_wait_for_a_build() {
+    let watched = Watched::start(&[]);
+    let fifo = watched.path("fifo");
+    assert!(Command::new("mkfifo").arg(&fifo).status().expect("mkfifo").success());
+    watched.write("build.sh", "echo waiting >&2; cat < $(dirname $0)/fifo");
+    watched.write("two/main.source", "2");
+    watched.running.wait_for("waiting");
+    watched.running.signal("-TERM");
+    while TcpStream::connect(&watched.address).is_ok() {}
+    assert_eq!(watched.running.wait(), Some(0));
+    // Ends the command.
+    fs::write(fifo, "").expect("written");
+}
+
+#[test]
+fn a_pattern_with_braces_is_refused() {
+    let folder = application();
+    let manifest = folder.path().join("spin.toml");
+    support::edit(&manifest, "two/main.source\"]", "two/*.{source,txt}\"]");
+    let (code, errors) = Running::start(&mut command(&folder)).end();
+    assert_eq!(code, Some(1));
+    assert!(errors.contains("`two`: braces are not supported"), "{errors}");
 }
 
 #[test]

@@ -61,6 +61,11 @@ impl Running {
         assert!(status.success());
     }
 
+    /// Waits until it ends, and gives the exit code.
+    pub fn wait(mut self) -> Option<i32> {
+        self.process.wait().expect("an end").code()
+    }
+
     /// The exit code and what was written to standard error.
     pub fn end(mut self) -> (Option<i32>, String) {
         let errors = self.errors.iter().map(|line| line + "\n").collect();
