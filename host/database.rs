@@ -274,7 +274,9 @@ impl Statement {
         };
         let outcome = self.query(&mut statement, MAX_ROWS);
         // Hands it to the statement that has waited longest.
-        turn.map(MutexGuard::unlock_fair);
+        if let Some(turn) = turn {
+            MutexGuard::unlock_fair(turn);
+        }
         Ok(outcome)
     }
 
