@@ -76,6 +76,12 @@ impl Watch {
             watcher,
         };
         watch.watch(&manifest)?;
+        let builds = manifest.components.iter().filter(|_| watch.builder.is_some());
+        for (id, component) in builds {
+            if component.build.as_ref().is_some_and(|build| build.watch.is_empty()) {
+                eprintln!("the component `{id}` has no `watch`, which says what it is built from");
+            }
+        }
         Ok(watch)
     }
 
@@ -174,11 +180,6 @@ impl Watch {
             let mut patterns: Vec<_> = files.map(|path| (PathBuf::from(path), None)).collect();
             match component.build.as_ref().filter(|_| self.builder.is_some()) {
                 Some(build) => {
-                    if build.watch.is_empty() && self.is_other_manifest {
-                        eprintln!(
-                            "the component `{id}` has no `watch` that says what it is built from"
-                        );
-                    }
                     let built_from = build.watch.iter().map(|path| workdir(build).join(path));
                     patterns.extend(built_from.map(|path| (path, Some(id.clone()))));
                 }

@@ -27,6 +27,7 @@ struct Collector {
 
 impl Collector {
     fn start() -> Self {
+        support::prepare(&support::folder("tests/guest"));
         let (sender, spans) = mpsc::channel();
         let app =
             support::loader(&support::folder("tests/guest")).replace("guest", move |request| {
