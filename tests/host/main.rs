@@ -16,7 +16,8 @@ mod sqlite;
 mod sqlite_limits;
 mod watching;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -36,6 +37,13 @@ fn guest() -> PathBuf {
 
 fn loader() -> Loader {
     support::loader(&guest())
+}
+
+/// The command that serves the application whose manifest is at the path `manifest`.
+fn command(manifest: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_host"));
+    command.arg("--from").arg(manifest);
+    command
 }
 
 fn send(request: Request<Body>) -> Reply {

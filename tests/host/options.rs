@@ -11,8 +11,8 @@ use support::{request, send_to};
 use crate::{guest, path};
 
 fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_host"));
-    command.args(["--no-build", "--state-dir", "", "--from"]).arg(guest()).args(arguments);
+    let mut command = crate::command(&guest());
+    command.args(["--no-build", "--state-dir", ""]).args(arguments);
     command
 }
 
@@ -45,8 +45,8 @@ fn a_variable_can_come_from_a_file() {
     std::fs::write(&manifest, text).expect("written");
     let serve = |value: &str| {
         let variable = format!("token={value}");
-        let arguments = ["--variable", &variable, "--from", manifest.to_str().unwrap()];
-        Running::start(Command::new(env!("CARGO_BIN_EXE_host")).arg("--no-build").args(arguments))
+        let arguments = ["--no-build", "--variable", &variable];
+        Running::start(crate::command(&manifest).args(arguments))
     };
     // The value is no host that may be allowed, so the error has it.
     let (code, errors) = serve(&format!("@{}", file.display())).end();

@@ -82,8 +82,8 @@ fn application() -> TempDir {
 }
 
 fn command(folder: &TempDir) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_host"));
-    command.args(["--watch", "--listen", "127.0.0.1:0", "--from"]).arg(folder.path());
+    let mut command = crate::command(folder.path());
+    command.args(["--watch", "--listen", "127.0.0.1:0"]);
     command
 }
 
