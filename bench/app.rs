@@ -75,7 +75,7 @@ fn parts(criterion: &mut Criterion) {
 }
 
 fn folder() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
 /// A loader of the application, whose components it builds first. Its database is a

@@ -1,24 +1,18 @@
 //! One service per process: the same components give the same answers, to clients and to
 //! each other, and the same errors when a process fails.
 
-#[path = "../durability/server.rs"]
-#[expect(dead_code, reason = "shared with the tests of the database, which use all of it")]
-mod server;
-
 mod ports;
 mod services;
 mod traces;
 
 use std::io::{Read, Write};
-use std::path::PathBuf;
 use std::process::Command;
-use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use support::server::Reply;
 
 use ports::listen;
-use server::Reply;
 use services::{SERVICES, Services};
 
 /// How long services wait for siblings, in milliseconds, where a test lets one fail.
@@ -97,13 +91,6 @@ impl Call {
     }
 }
 
-/// The folder of the application, with its components built.
-fn application() -> PathBuf {
-    static BUILT: LazyLock<()> = LazyLock::new(|| support::prepare(&support::folder("")));
-    LazyLock::force(&BUILT);
-    support::folder("")
-}
-
 #[test]
 fn the_black_box_suite_passes_with_each_service_in_a_process_of_its_own() {
     let services = Services::start(30_000);
@@ -138,12 +125,12 @@ fn a_sibling_whose_process_is_killed_is_not_available_until_there_is_another_one
 fn a_sibling_whose_process_is_stopped_is_late_until_it_continues() {
     let services = Services::start(DEADLINE);
     for call in calls() {
-        services.signal(call.sibling, "STOP");
+        services.signal(call.sibling, "-STOP");
         let start = Instant::now();
         call.expect_problem(&services, 504, "stopped");
         let deadline = Duration::from_millis(DEADLINE.into());
         assert!((deadline..4 * deadline).contains(&start.elapsed()), "{:?}", start.elapsed());
-        services.signal(call.sibling, "CONT");
+        services.signal(call.sibling, "-CONT");
         call.expect_success(&services, "a pause");
     }
 }

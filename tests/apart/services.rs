@@ -1,12 +1,11 @@
 //! The services of the application, each in a process of its own.
 
 use std::collections::BTreeMap;
-use std::process::Command;
 
+use support::server::{self, Server};
 use tempfile::TempDir;
 
 use crate::ports::{Port, front};
-use crate::server::{self, Server};
 
 /// The services: those of Cinema 3, of the To-Do Manager, and `home`.
 pub const SERVICES: [&str; 7] =
@@ -47,7 +46,7 @@ impl Services {
     /// Starts the process of the service `id`, in place of the one that it has.
     pub fn restart(&mut self, id: &'static str) {
         self.kill(id);
-        let mut command = server::command(&crate::application(), self.state.path());
+        let mut command = server::command(&support::application(), self.state.path());
         command.args(["--component-id", id]);
         command.args(["--variable", &format!("sibling_deadline_ms={}", self.deadline)]);
         for (sibling, port) in self.ports.iter().filter(|(sibling, _)| **sibling != "home") {
@@ -72,15 +71,13 @@ impl Services {
         self.ports[id].lead_to(Some(address));
     }
 
-    /// Sends a signal to the process of the service `id`: `STOP` or `CONT`.
+    /// Sends a signal to the process of the service `id`: `-STOP` or `-CONT`.
     pub fn signal(&self, id: &str, signal: &str) {
-        let id = self.processes[id].process.id().to_string();
-        let status = Command::new("kill").args(["-s", signal, &id]).status().expect("`kill` runs");
-        assert!(status.success(), "kill -s {signal} {id}");
+        self.processes[id].process.signal(signal);
     }
 
     /// Waits until the service `id` has logged a line that contains `part`.
     pub fn wait_for_line(&self, id: &str, part: &str) {
-        self.processes[id].wait_for_line(&[part]);
+        self.processes[id].process.wait_for_line(&[part]);
     }
 }

@@ -11,8 +11,8 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 use support::Served;
+use support::server::{self, Reply, Server};
 
-use crate::server::{self, Reply, Server};
 use crate::services::Services;
 
 const TRACE_ID: &str = "0af7651916cd43dd8448eb211c80319c";
@@ -103,7 +103,7 @@ fn ask(address: &str) {
 fn the_spans_of_services_together_are_one_tree() {
     let collector = Collector::start();
     let state = tempfile::tempdir().expect("a folder");
-    let mut command = server::command(&crate::application(), state.path());
+    let mut command = server::command(&support::application(), state.path());
     command.envs(collector.environment());
     let server = Server::start(command);
     ask(&server.address);

@@ -98,7 +98,7 @@ fn stream(body: Stream) -> Response<Body> {
 
 impl hyper::body::Body for Stream {
     type Data = Bytes;
-    type Error = wasmtime_wasi_http::Error;
+    type Error = <Body as hyper::body::Body>::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,

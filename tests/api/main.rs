@@ -19,7 +19,6 @@ mod movies;
 mod numbers;
 mod openapi;
 mod robustness;
-mod serving;
 mod showtimes;
 mod siblings;
 mod timing;
@@ -29,7 +28,6 @@ mod users;
 mod writes;
 
 use std::cell::Cell;
-use std::path::PathBuf;
 use std::sync::{LazyLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use host::{App, Body, Loader};
@@ -37,14 +35,7 @@ use http::{Method, Request, StatusCode};
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::ser::PrettyFormatter;
-use support::Reply;
-
-/// The folder of the application, with its components built.
-fn application() -> PathBuf {
-    static BUILT: LazyLock<()> = LazyLock::new(|| support::prepare(&support::folder("")));
-    LazyLock::force(&BUILT);
-    support::folder("")
-}
+use support::{Reply, application, data};
 
 /// A loader of the application, for tests that change something about it.
 fn loader() -> Loader {
@@ -181,10 +172,4 @@ fn pretty(value: &Value) -> String {
         .serialize(&mut serde_json::Serializer::with_formatter(&mut text, formatter))
         .expect("JSON");
     String::from_utf8(text).expect("UTF-8") + "\n"
-}
-
-/// The content of a data file of the repository.
-fn data(path: &str) -> Value {
-    let text = std::fs::read_to_string(support::folder("data").join(path)).expect("a data file");
-    serde_json::from_str(&text).expect("JSON")
 }

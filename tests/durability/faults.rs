@@ -6,9 +6,10 @@ use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use support::server::{Reply, Server, command, limited};
+use support::{application, data};
 
-use crate::server::{Reply, Server, command, limited};
-use crate::{DATE, LOCK_WAIT, MOVIE, Random, application, check_integrity, data, database};
+use crate::{DATE, LOCK_WAIT, MOVIE, Random, check_integrity, database};
 
 /// Paths of services that need no database.
 const OTHERS: [&str; 6] = ["/", "/movies", "/showtimes", "/users", "/todo", "/todo/users"];
@@ -60,8 +61,13 @@ fn a_state_directory_that_is_a_file_is_503_and_harms_no_other_service() {
     let server = Server::start(command(&application(), state.path()));
     check_without_database(&server);
     let path = state.path().to_str().unwrap();
-    server.wait_for_line(&["bookings", "can't create the folder", path, "let this process make"]);
-    server.wait_for_line(&["todo-lists", "can't create the folder", path]);
+    server.process.wait_for_line(&[
+        "bookings",
+        "can't create the folder",
+        path,
+        "let this process make",
+    ]);
+    server.process.wait_for_line(&["todo-lists", "can't create the folder", path]);
 }
 
 #[test]
@@ -72,9 +78,9 @@ fn a_database_full_of_noise_is_503_and_is_left_as_it_is() {
     std::fs::write(database(state.path()), &noise).expect("written");
     let server = Server::start(command(&application(), state.path()));
     check_without_database(&server);
-    server.wait_for_line(&["bookings", "file is not a database", "move the file away"]);
-    server.wait_for_line(&["todo-lists", "file is not a database", "move the file away"]);
-    server.kill();
+    server.process.wait_for_line(&["bookings", "file is not a database", "move the file away"]);
+    server.process.wait_for_line(&["todo-lists", "file is not a database", "move the file away"]);
+    drop(server);
     assert!(std::fs::read(database(state.path())).expect("a file") == noise, "it was changed");
 }
 
@@ -111,7 +117,7 @@ fn a_full_disk_is_503_and_loses_nothing() {
     let server = Server::start(command(&application(), state.path()));
     server.get_json("/bookings");
     server.get_json("/todo/lists");
-    server.kill();
+    drop(server);
     let server = Server::start(limited(600, &application(), state.path()));
     let mut written = 0;
     loop {
@@ -134,14 +140,19 @@ fn a_full_disk_is_503_and_loses_nothing() {
             sleep(Duration::from_millis(50));
         }
     }
-    server.wait_for_line(&["todo-lists", "PUT", "the database: disk I/O error", "its disk"]);
+    server.process.wait_for_line(&[
+        "todo-lists",
+        "PUT",
+        "the database: disk I/O error",
+        "its disk",
+    ]);
     assert!(written > 2, "only {written} lists");
-    server.kill();
+    drop(server);
     let server = Server::start(command(&application(), state.path()));
     check_written(&server, written);
     assert_eq!(server.put(&list(written), Some(&large(written))).status, 201);
     assert_eq!(server.put(&booking(), None).status, 201);
-    server.kill();
+    drop(server);
     check_integrity(state.path());
 }
 
@@ -202,8 +213,8 @@ fn while_the_database_is_locked_reads_are_answered_and_writes_are_503_after_five
             expect_waited(writer.join().expect("an answer"));
         }
     });
-    server.wait_for_line(&["bookings", "database is locked", "the process that keeps"]);
-    server.wait_for_line(&["todo-lists", "database is locked", "the process that keeps"]);
+    server.process.wait_for_line(&["bookings", "database is locked", "the process that keeps"]);
+    server.process.wait_for_line(&["todo-lists", "database is locked", "the process that keeps"]);
     assert_eq!(server.get_json("/bookings"), bookings);
 
     drop(lock);

@@ -8,9 +8,10 @@ use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use support::server::{Reply, Server, command};
+use support::{application, data};
 
-use crate::server::{Reply, Server, command};
-use crate::{Random, application, check_integrity, count_rows, data, kills, writes};
+use crate::{Random, check_integrity, count_rows, kills, writes};
 
 /// At most, whatever `DURABILITY_WRITES` says.
 const MAX_TIME: Duration = Duration::from_secs(1800);
@@ -196,7 +197,7 @@ fn kill_at(
         wait_for(*moment);
         sleep(Duration::from_micros(random.below(5000) as u64));
         *shared.address.write().unwrap() = None;
-        server.kill();
+        drop(server);
         server = Server::start(command(&application(), state));
         *shared.address.write().unwrap() = Some(server.address.clone());
     }
@@ -242,7 +243,7 @@ fn no_acknowledged_write_is_lost_when_the_server_is_killed() {
     assert!(acknowledged >= writes(), "only {acknowledged} writes within {MAX_TIME:?}");
 
     // The last one has no clients any more, but has not been able to tidy up either.
-    server.kill();
+    drop(server);
     let server = Server::start(command(&application(), state.path()));
     let shown = shown(&server);
     for (path, state) in &shown {
@@ -253,7 +254,7 @@ fn no_acknowledged_write_is_lost_when_the_server_is_killed() {
         let allowed = shown.contains_key(path) || states.contains(&None);
         assert!(allowed, "{path} is gone, and not one of {states:?}");
     }
-    server.kill();
+    drop(server);
     check_integrity(state.path());
     let rows = count_rows(state.path(), "bookings") + count_rows(state.path(), "todo_lists");
     assert_eq!(rows as usize, shown.len(), "rows that nobody sees");
@@ -273,11 +274,11 @@ fn a_database_is_complete_although_the_server_was_killed_when_it_was_new() {
                 scope.spawn(|| Reply::to(&address, "GET", path, "", None));
             }
             sleep(delay);
-            server.kill();
+            drop(server);
         });
         let server = Server::start(command(&application(), state.path()));
         assert_eq!(shown(&server), expected, "killed after {delay:?}");
-        server.kill();
+        drop(server);
         check_integrity(state.path());
     }
 }

@@ -8,13 +8,9 @@
 mod faults;
 mod kills;
 mod races;
-mod server;
 
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
 use std::time::Duration;
-
-use serde_json::Value;
 
 /// A movie that is shown on [`DATE`], and which `michael_scott` has not booked.
 const MOVIE: &str = "267eedb8-0f5d-42d5-8f43-72426b9fb3e6";
@@ -24,19 +20,6 @@ const DATE: &str = "20151201";
 /// How long a statement waits for its turn before the answer is 503: five seconds, of
 /// which SQLite counts whole milliseconds.
 const LOCK_WAIT: Duration = Duration::from_millis(4900);
-
-/// The folder of the application, with its components built.
-fn application() -> PathBuf {
-    static BUILT: LazyLock<()> = LazyLock::new(|| support::prepare(&support::folder("")));
-    LazyLock::force(&BUILT);
-    support::folder("")
-}
-
-/// The content of a data file of the repository.
-fn data(path: &str) -> Value {
-    let text = std::fs::read_to_string(support::folder("data").join(path)).expect("a data file");
-    serde_json::from_str(&text).expect("JSON")
-}
 
 /// The path of the database in a state directory.
 fn database(state: &Path) -> PathBuf {

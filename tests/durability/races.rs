@@ -4,16 +4,17 @@
 use std::io::Write;
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::Command;
 use std::sync::Barrier;
 use std::thread::scope;
 use std::time::Instant;
 
 use serde_json::{Value, json};
+use support::process::wait_until_closed;
+use support::server::{Reply, Server, command};
+use support::{application, data};
 
 use crate::faults::lock;
-use crate::server::{Reply, Server, command};
-use crate::{DATE, LOCK_WAIT, MOVIE, application, check_integrity, data};
+use crate::{DATE, LOCK_WAIT, MOVIE, check_integrity};
 
 /// Two servers of the application in `folder`, with the database in `state`.
 fn two_servers(folder: &Path, state: &Path) -> [Server; 2] {
@@ -90,7 +91,7 @@ fn two_servers_never_sell_more_seats_than_there_are() {
     let book = |number, server: &Server| patiently(|| server.put(&path(number), None));
     let replies = at_once(CLIENTS, &servers, book);
     for reply in &replies {
-        assert!([201, 409].contains(&reply.status), "{reply:?}\n{}", servers[0].log());
+        assert!([201, 409].contains(&reply.status), "{reply:?}\n{}", servers[0].process.log());
         if reply.status == 409 {
             let problem = reply.json();
             assert!(problem["type"].as_str().unwrap().ends_with("/SoldOut"), "{problem}");
@@ -129,7 +130,7 @@ fn clients_that_add_to_the_same_list_lose_nothing() {
             let (condition, mut items) = match list.status {
                 200 => (format!("if-match: {}\r\n", list.header("etag")), list.json()),
                 404 => ("if-none-match: *\r\n".to_owned(), json!([])),
-                _ => panic!("{list:?}\n{}", server.log()),
+                _ => panic!("{list:?}\n{}", server.process.log()),
             };
             items.as_array_mut().expect("items").push(format!("item {number}").into());
             let reply =
@@ -137,7 +138,7 @@ fn clients_that_add_to_the_same_list_lose_nothing() {
             match reply.status {
                 200 | 201 => return,
                 412 => {}
-                _ => panic!("{reply:?}\n{}", server.log()),
+                _ => panic!("{reply:?}\n{}", server.process.log()),
             }
         }
         panic!("client {number} was refused {CLIENTS} times");
@@ -185,7 +186,7 @@ fn what_was_deleted_does_not_come_back_after_a_restart() {
     for path in [&booking, "/todo/lists/aniket/school"] {
         assert_eq!(server.delete(path).status, 204, "{path}");
     }
-    server.kill();
+    drop(server);
     let server = Server::start(command(&application(), state.path()));
     for path in [&booking, "/bookings/chris_rivers", "/todo/lists/aniket/school"] {
         assert_eq!(server.get(path).status, 404, "{path}");
@@ -214,11 +215,10 @@ fn a_server_that_is_stopped_while_writes_wait_for_their_turn_ends_well() {
         assert_eq!(server.get("/bookings").status, 200);
     }
     drop(clients);
-    let id = server.process.id().to_string();
-    assert!(Command::new("kill").arg(id).status().expect("`kill` runs").success());
-    // The server no longer listens, so it has seen the signal.
-    while TcpStream::connect(&server.address).is_ok() {}
+    server.process.signal("-TERM");
+    // The server has seen the signal when it no longer listens.
+    wait_until_closed(&server.address);
     drop(lock);
-    assert_eq!(server.process.wait().expect("an end").code(), Some(0));
-    assert!(!server.log().contains("panicked"), "{}", server.log());
+    assert_eq!(server.process.wait(), Some(0));
+    assert!(!server.process.log().contains("panicked"), "{}", server.process.log());
 }

@@ -21,9 +21,15 @@ fn shard() -> Runtime {
 #[test]
 fn an_instance_answers_128_requests() {
     let app = loader().load().expect("an application");
-    let counts: Vec<_> = (0..300).map(|_| count(&app)).collect();
-    let expected: Vec<_> = (1..=128).chain(1..=128).chain(1..=44).collect();
-    assert_eq!(counts, expected);
+    // On a busy machine, an instance may be idle for a second, and end before that.
+    let (mut last, mut full) = (0, 0);
+    for _ in 0..2000 {
+        let next = count(&app);
+        assert!(next == 1 || next == last + 1, "{next} after {last}");
+        assert!(next <= 128, "{next}");
+        (last, full) = (next, full + usize::from(next == 128));
+    }
+    assert!(full > 0, "no instance answered 128 requests");
 }
 
 #[test]
@@ -91,7 +97,9 @@ fn an_idle_instance_ends_after_a_second() {
     };
     // A runtime of its own, which no other test keeps busy.
     shard().block_on(async {
-        assert_eq!((count().await, count().await), ("1".to_owned(), "2".to_owned()));
+        assert_eq!(count().await, "1");
+        // Unless the machine was busy for a second.
+        while count().await == "1" {}
         // Nothing but time makes an instance idle.
         tokio::time::sleep(Duration::from_millis(1500)).await;
         assert_eq!(count().await, "1");

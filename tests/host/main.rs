@@ -12,6 +12,7 @@ mod network;
 mod options;
 mod routing;
 mod server;
+mod serving;
 mod sqlite;
 mod sqlite_limits;
 mod watching;
@@ -41,7 +42,7 @@ fn loader() -> Loader {
 
 /// The command that serves the application whose manifest is at the path `manifest`.
 fn command(manifest: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_host"));
+    let mut command = support::process::host();
     command.arg("--from").arg(manifest);
     command
 }

@@ -98,7 +98,7 @@ fn a_missing_manifest_is_named() {
 
 #[test]
 fn an_error_ends_the_command_with_exit_code_1() {
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_host"))
+    let output = support::process::host()
         .args(["--no-build", "--from", "no/such/folder"])
         .output()
         .expect("the host runs");

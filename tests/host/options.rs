@@ -5,18 +5,20 @@ use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 
 use http::{HeaderValue, Method};
-use support::running::Running;
+use support::process::Running;
 use support::{request, send_to};
 
 use crate::{guest, path};
 
-fn command(arguments: &[&str]) -> Command {
+/// The command that serves the test application, with a database in memory.
+pub fn command(arguments: &[&str]) -> Command {
     let mut command = crate::command(&guest());
     command.args(["--no-build", "--state-dir", ""]).args(arguments);
     command
 }
 
-fn serving(arguments: &[&str]) -> (Running, String) {
+/// Serves it on a free port, and gives its address.
+pub fn serving(arguments: &[&str]) -> (Running, String) {
     Running::serving(command(arguments).args(["--listen", "127.0.0.1:0"]))
 }
 
@@ -94,7 +96,7 @@ fn the_next_free_port_is_found_if_asked_for() {
 
 #[test]
 fn each_request_is_a_line_of_the_access_log() {
-    let (mut running, address) = serving(&["--access-log"]);
+    let (running, address) = serving(&["--access-log"]);
     let mut request = request(Method::GET, "/exact?do=count");
     for (name, value) in
         [("user-agent", "a \"b\"\u{e9}"), ("referer", "http://c"), ("x-request-id", "d")]
@@ -102,7 +104,7 @@ fn each_request_is_a_line_of_the_access_log() {
         request.headers_mut().insert(name, HeaderValue::from_str(value).expect("a value"));
     }
     let reply = send_to(&address, request);
-    let line = next_access(&mut running);
+    let line = next_access(&running);
     let (client, rest) = line.split_once(" - - [").expect("a client");
     let (time, rest) = rest.split_once("] ").expect("a time");
     let fields: Vec<_> = rest.split(' ').collect();
@@ -127,10 +129,10 @@ fn each_request_is_a_line_of_the_access_log() {
 
 #[test]
 fn the_access_log_has_what_no_component_answered_and_who_did_not_wait() {
-    let (mut running, address) = serving(&["--access-log"]);
+    let (running, address) = serving(&["--access-log"]);
     for (path, status) in [("/nowhere", "404"), ("/.well-known/spin/health", "200")] {
         send_to(&address, request(Method::GET, path));
-        let line = next_access(&mut running);
+        let line = next_access(&running);
         let is_whole = line.contains(&format!("\"GET {path} HTTP/1.1\" {status} "));
         assert!(is_whole && line.ends_with(" - \"-\""), "{line}");
     }
@@ -139,7 +141,7 @@ fn the_access_log_has_what_no_component_answered_and_who_did_not_wait() {
     write!(stream, "GET {path} HTTP/1.1\r\nhost: a\r\n\r\n").expect("sent");
     running.wait_for("sleeping");
     drop(stream);
-    let line = next_access(&mut running);
+    let line = next_access(&running);
     assert!(line.contains(&format!("\"GET {path} HTTP/1.1\" 499 0 ")), "{line}");
 }
 
@@ -159,7 +161,7 @@ fn a_json_object_of_a_component_stays_as_it_is() {
 
 #[test]
 fn there_is_no_access_log_by_default() {
-    let (mut running, address) = serving(&[]);
+    let (running, address) = serving(&[]);
     send_to(&address, request(Method::GET, "/exact?do=count"));
     running.signal("-TERM");
     let lines = std::iter::from_fn(|| Some(running.line()).filter(|line| !line.is_empty()));
@@ -167,7 +169,7 @@ fn there_is_no_access_log_by_default() {
 }
 
 /// The next line of standard output that is none of the routes.
-fn next_access(running: &mut Running) -> String {
+fn next_access(running: &Running) -> String {
     let mut lines = std::iter::repeat_with(|| running.line());
     lines.find(|line| line.is_empty() || line.starts_with("127.0.0.1")).unwrap_or_default()
 }

@@ -288,7 +288,8 @@ fn a_server_does_not_read_an_unwanted_body_for_ever() {
 
 #[test]
 fn http2_is_served_with_prior_knowledge() {
-    let served = served(Limits::default());
+    let (app, mut hears, release) = meeting(loader());
+    let served = serve(app);
     RUNTIME.block_on(async {
         let stream = tokio::net::TcpStream::connect(&served.address).await.expect("a connection");
         let (mut sender, connection) =
@@ -296,15 +297,18 @@ fn http2_is_served_with_prior_knowledge() {
                 .await
                 .expect("HTTP/2");
         tokio::spawn(connection);
-        // Two requests at the same time, on one connection.
-        let mut ask = |action: &str, argument: &str| {
-            let uri = format!("http://{}{}", served.address, path(action, argument));
+        let mut ask = |action: &str| {
+            let uri = format!("http://{}{}", served.address, path(action, ""));
             sender.send_request(Request::post(uri).body(host::full("x".repeat(100_000))).unwrap())
         };
-        let (slow, fast) = (ask("sleep", "300"), ask("body", ""));
-        let (slow, fast) = futures::join!(slow, fast);
-        assert_eq!(Reply::of(fast.expect("a response")).await.body, "100000");
-        assert_eq!(slow.expect("a response").status(), StatusCode::OK);
+        // One request waits while another one is answered, on the same connection.
+        let waiting = tokio::spawn(ask("meet"));
+        expect_call(&mut hears).await;
+        let answered = timeout(LONG, ask("body")).await.expect("in time").expect("a response");
+        assert_eq!(Reply::of(answered).await.body, "100000");
+        assert!(!waiting.is_finished());
+        release.send(true).expect("a listener");
+        assert_eq!(waiting.await.unwrap().expect("a response").status(), StatusCode::OK);
     });
 }
 

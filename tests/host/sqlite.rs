@@ -128,7 +128,7 @@ fn with_an_empty_state_directory_each_connection_has_a_database_of_its_own() {
 #[test]
 fn the_command_takes_an_empty_state_directory() {
     // It gets as far as the manifest.
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_host"))
+    let output = support::process::host()
         .args(["--no-build", "--state-dir", "", "--from", "no/such/folder"])
         .output()
         .expect("the host runs");

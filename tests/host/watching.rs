@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use http::Method;
-use support::running::Running;
+use support::process::{Running, wait_until_closed};
 use support::{request, send_to};
 use tempfile::TempDir;
 
@@ -167,14 +167,14 @@ fn what_an_editor_has_not_saved_is_not_built() {
 
 #[test]
 fn a_server_that_is_stopped_does_not_wait_for_a_build() {
-    let watched = Watched::start(&[]);
+    let mut watched = Watched::start(&[]);
     let fifo = watched.path("fifo");
     assert!(Command::new("mkfifo").arg(&fifo).status().expect("mkfifo").success());
     watched.write("build.sh", "echo waiting >&2; cat < $(dirname $0)/fifo");
     watched.write("two/main.source", "2");
     watched.running.wait_for("waiting");
     watched.running.signal("-TERM");
-    while TcpStream::connect(&watched.address).is_ok() {}
+    wait_until_closed(&watched.address);
     assert_eq!(watched.running.wait(), Some(0));
     // Ends the command.
     fs::write(fifo, "").expect("written");
@@ -194,7 +194,7 @@ fn a_pattern_with_braces_is_refused() {
 fn a_first_build_that_fails_waits_for_a_change() {
     let folder = application();
     fs::write(folder.path().join("one/main.source"), "broken").expect("written");
-    let mut running = Running::start(&mut command(&folder));
+    let running = Running::start(&mut command(&folder));
     running.wait_for("Error: building the component `one` failed");
     running.wait_for("Waiting for a change");
     fs::write(folder.path().join("one/main.source"), "2").expect("written");

@@ -5,17 +5,16 @@
 //! takes its time.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use host::prepare;
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
+use support::application;
+use support::server::{Server, command};
 use tokio::net::TcpStream;
 
 const CONNECTIONS: usize = 64;
@@ -52,22 +51,11 @@ const JOURNEY: [(&str, u16); 25] = [
     ("/nope", 404),
 ];
 
-struct Host(Child);
-
-impl Host {
-    /// How much memory the host has resident, in MiB.
-    fn memory(&self) -> usize {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("VmRSS");
-        line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() / 1024
-    }
-}
-
-impl Drop for Host {
-    fn drop(&mut self) {
-        _ = self.0.kill();
-        _ = self.0.wait();
-    }
+/// How much memory the process `id` has resident, in MiB.
+fn memory(id: u32) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).expect("a process");
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("VmRSS");
+    line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() / 1024
 }
 
 async fn connect(address: &str) -> SendRequest<Empty<Bytes>> {
@@ -116,21 +104,12 @@ async fn soak(
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mixed_journey_over_64_connections_has_no_error_and_costs_no_memory() {
     let requests = std::env::var("SOAK_REQUESTS").ok().map_or(10_000, |text| text.parse().unwrap());
-    let folder = env!("CARGO_MANIFEST_DIR");
-    prepare::build_components(folder.as_ref()).expect("the components can be built");
-    let mut host = Command::new(env!("CARGO_BIN_EXE_host"))
-        .args(["--no-build", "--quiet", "--listen", "127.0.0.1:0"])
-        .current_dir(folder)
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("the host starts");
-    let mut line = String::new();
-    BufReader::new(host.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let host = Host(host);
-    let address = line.trim().strip_prefix("Serving http://").expect("an address").to_owned();
+    let state = tempfile::tempdir().expect("a folder");
+    let server = Server::start(command(&application(), state.path()));
+    let address = &server.address;
 
     let mut expected = BTreeMap::new();
-    let mut sender = connect(&address).await;
+    let mut sender = connect(address).await;
     for (path, status) in JOURNEY {
         let (found, body) = get(&mut sender, path).await;
         assert_eq!(found, status, "{path}");
@@ -138,10 +117,10 @@ async fn a_mixed_journey_over_64_connections_has_no_error_and_costs_no_memory() 
     }
     let expected = Arc::new(expected);
     // Until as many instances have been made as there will be at the same time.
-    soak(&address, 2 * requests, &expected).await;
-    let (before, start) = (host.memory(), Instant::now());
-    soak(&address, requests, &expected).await;
-    let (after, taken) = (host.memory(), start.elapsed());
+    soak(address, 2 * requests, &expected).await;
+    let (before, start) = (memory(server.process.id()), Instant::now());
+    soak(address, requests, &expected).await;
+    let (after, taken) = (memory(server.process.id()), start.elapsed());
     println!("{requests} requests in {taken:?}; {before} MiB before, {after} MiB after");
     assert!(after <= before + before / 5 + 10, "{before} MiB grew to {after} MiB");
 }

@@ -21,8 +21,8 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
-# What `cargo test` has built.
-SERVER = shlex.split(os.environ.get("WEB_SERVER", f"{ROOT}/target/debug/host --no-build"))
+# The components are those that `cargo run` or a test has built.
+SERVER = shlex.split(os.environ.get("WEB_SERVER", "cargo run --quiet -- --no-build"))
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 # So that the browser does not try to reach the internet.
 OPTIONS = """--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync
@@ -53,6 +53,7 @@ def serving(folder: Path, *options: str) -> Iterator[Server]:
         command = [*SERVER, "--quiet", "--from", folder, "--listen", "127.0.0.1:0"]
         process = subprocess.Popen(
             [*command, "--state-dir", f"{state}/state", *options],
+            cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,

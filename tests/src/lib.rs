@@ -3,13 +3,14 @@
 
 #![allow(missing_docs, reason = "most names say it")]
 
-pub mod running;
+pub mod process;
+pub mod server;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use host::server::Server;
 use host::{App, Body, Loader, Log, prepare};
@@ -68,7 +69,7 @@ pub fn with_json(mut request: Request<Body>, body: &str) -> Request<Body> {
 
 /// The folder of a manifest of this repository.
 pub fn folder(path: &str) -> PathBuf {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join(path)
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join(path)
 }
 
 /// A loader of the application in `folder`, whose components are built. Its database
@@ -88,6 +89,19 @@ pub fn state_dir() -> PathBuf {
     });
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     ROOT.join(COUNT.fetch_add(1, Ordering::Relaxed).to_string())
+}
+
+/// The folder of this repository's application, with its components built.
+pub fn application() -> PathBuf {
+    static BUILT: LazyLock<()> = LazyLock::new(|| prepare(&folder("")));
+    LazyLock::force(&BUILT);
+    folder("")
+}
+
+/// The content of one of its data files.
+pub fn data(path: &str) -> Value {
+    let text = std::fs::read_to_string(folder("data").join(path)).expect("a data file");
+    serde_json::from_str(&text).expect("JSON")
 }
 
 /// Builds the components of the application in `folder`.
@@ -140,16 +154,22 @@ impl Served {
     /// Stops the server, and waits until it has finished its requests.
     pub fn stop(&mut self) {
         drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            thread.join().expect("a server that ends well");
+        let Some(thread) = self.thread.take() else { return };
+        let start = Instant::now();
+        while !thread.is_finished() {
+            assert!(start.elapsed() < Duration::from_secs(60), "the server has not ended");
+            std::thread::sleep(Duration::from_millis(1));
         }
+        thread.join().expect("a server that ends well");
     }
 }
 
 impl Drop for Served {
     fn drop(&mut self) {
-        drop(self.stop.take());
-        _ = self.thread.take().map(JoinHandle::join);
+        // A test that fails shows why, and not what follows from it.
+        if !std::thread::panicking() {
+            self.stop();
+        }
     }
 }
 

@@ -1,41 +1,38 @@
-//! The command `cargo run` as a process of its own, and a client that survives its
+//! A server of the application as a process of its own, and a client that survives its
 //! death.
 
-use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// How long a client waits for an answer, and a test for a line in the log.
+use crate::process::{self, Running};
+
+/// How long a client waits for an answer.
 const MAX_WAIT: Duration = Duration::from_secs(30);
 
 /// A server, which is killed when this is dropped.
 pub struct Server {
-    pub process: Child,
+    pub process: Running,
     pub address: String,
-    /// What it has written to standard error.
-    log: Arc<Mutex<String>>,
     /// Its temporary files, which it can't remove when it is killed.
     _temporary: TempDir,
 }
 
 /// The command that serves the application in `folder`, with its database in `state`.
 pub fn command(folder: &Path, state: &Path) -> Command {
-    serve(Command::new(env!("CARGO_BIN_EXE_host")), folder, state)
+    serve(process::host(), folder, state)
 }
 
 /// The same, for a server whose files can't grow beyond `size` KiB. The system refuses
 /// to write more, and does not end the process for it, since the signal is ignored.
 pub fn limited(size: u32, folder: &Path, state: &Path) -> Command {
-    let script = format!(r#"trap "" XFSZ; ulimit -f {size}; exec "$0" "$@""#);
-    let mut shell = Command::new("bash");
-    shell.args(["-c", &script, env!("CARGO_BIN_EXE_host")]);
-    serve(shell, folder, state)
+    let script = format!(r#"trap "" XFSZ; ulimit -f {size}"#);
+    serve(process::host_after(&script), folder, state)
 }
 
 fn serve(mut command: Command, folder: &Path, state: &Path) -> Command {
@@ -49,47 +46,8 @@ impl Server {
     /// Starts `command`, and returns once it serves.
     pub fn start(mut command: Command) -> Self {
         let temporary = tempfile::tempdir().expect("a folder");
-        command.env("TMPDIR", temporary.path());
-        let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut process = command.spawn().expect("the host starts");
-        let stdout = BufReader::new(process.stdout.take().unwrap());
-        let stderr = BufReader::new(process.stderr.take().unwrap());
-        let log = Arc::new(Mutex::new(String::new()));
-        // Killed with it, whatever its first line is.
-        let mut server =
-            Self { process, address: String::new(), log: log.clone(), _temporary: temporary };
-        std::thread::spawn(move || {
-            for line in stderr.lines().map_while(Result::ok) {
-                *log.lock().unwrap() += &(line + "\n");
-            }
-        });
-        let line = stdout.lines().next().and_then(Result::ok).unwrap_or_default();
-        let address = line.strip_prefix("Serving http://");
-        server.address = address.unwrap_or_else(|| panic!("{line:?}: {}", server.log())).to_owned();
-        server
-    }
-
-    /// Ends the process at once (SIGKILL).
-    pub fn kill(mut self) {
-        self.end();
-    }
-
-    fn end(&mut self) {
-        _ = self.process.kill();
-        _ = self.process.wait();
-    }
-
-    pub fn log(&self) -> String {
-        self.log.lock().unwrap().clone()
-    }
-
-    /// Waits for a line of the log that contains all of `parts`.
-    pub fn wait_for_line(&self, parts: &[&str]) {
-        let start = Instant::now();
-        while !self.log().lines().any(|line| parts.iter().all(|part| line.contains(part))) {
-            assert!(start.elapsed() < MAX_WAIT, "no line with {parts:?}:\n{}", self.log());
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        let (process, address) = Running::serving(command.env("TMPDIR", temporary.path()));
+        Self { process, address, _temporary: temporary }
     }
 
     pub fn get(&self, path: &str) -> Reply {
@@ -99,7 +57,7 @@ impl Server {
     /// The JSON of a successful GET.
     pub fn get_json(&self, path: &str) -> Value {
         let reply = self.get(path);
-        assert_eq!(reply.status, 200, "{path}: {reply:?}\n{}", self.log());
+        assert_eq!(reply.status, 200, "{path}: {reply:?}\n{}", self.process.log());
         reply.json()
     }
 
@@ -109,12 +67,6 @@ impl Server {
 
     pub fn delete(&self, path: &str) -> Reply {
         Reply::expect(&self.address, "DELETE", path, "", None)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.end();
     }
 }
 
