@@ -48,6 +48,8 @@ pub struct Database {
     /// The turn to write, first come, first served. SQLite has no queue: a connection
     /// that finds the file locked looks again after up to 100 ms.
     turn: TurnMutex<()>,
+    /// Whether it does what libSQL does.
+    is_like_libsql: bool,
 }
 
 /// A connection, which is closed when this is dropped.
@@ -102,9 +104,10 @@ pub enum Value {
 }
 
 impl Database {
-    /// The database in `state_dir`, or in memory.
-    pub fn new(state_dir: Option<PathBuf>) -> Self {
-        Self { state_dir, turn: TurnMutex::new(()) }
+    /// The database in `state_dir`, or in memory. See
+    /// [`Loader::like_libsql`](crate::Loader::like_libsql).
+    pub fn new(state_dir: Option<PathBuf>, is_like_libsql: bool) -> Self {
+        Self { state_dir, turn: TurnMutex::new(()), is_like_libsql }
     }
 
     /// Opens a connection.
@@ -209,6 +212,9 @@ impl Shared {
     pub async fn execute(self, sql: String, parameters: Vec<Value>) -> Outcome {
         let deadline = Instant::now() + BUSY_TIMEOUT;
         let statement = Statement { shared: self, sql, parameters, deadline };
+        if statement.shared.database.is_like_libsql {
+            return statement.run_as_libsql().await;
+        }
         let turn = timeout_at(deadline, statement.shared.connection.clone().lock_owned()).await;
         let Ok(connection) = turn else { return Outcome::failed(LOCKED) };
         if let Some(outcome) = statement.read_at_once(&connection) {
@@ -253,6 +259,18 @@ impl Statement {
         self.must_end_at(None);
         connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, longest).ok()?;
         outcome.error.is_none().then_some(outcome)
+    }
+
+    /// Refuses what libSQL refuses, and runs anything else.
+    async fn run_as_libsql(self) -> Outcome {
+        let Ok(connection) = self.shared.connection.clone().try_lock_owned() else {
+            return Outcome::failed("SQLITE_INTERRUPT: interrupted");
+        };
+        if self.is_pragma() && self.sql.contains("journal_mode") {
+            return Outcome::failed("SQL not allowed statement");
+        }
+        let outcome = spawn_blocking(move || self.run(&connection)).await;
+        outcome.unwrap_or_else(Outcome::failed)
     }
 
     /// Runs the statement, and waits for its turn to write if it must.

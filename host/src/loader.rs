@@ -39,6 +39,7 @@ pub struct Loader {
     stand_ins: BTreeMap<String, StandIn>,
     variables: BTreeMap<String, String>,
     state_dir: Option<PathBuf>,
+    is_like_libsql: bool,
     selected: Vec<String>,
 }
 
@@ -53,6 +54,7 @@ impl Loader {
             stand_ins: BTreeMap::new(),
             variables: BTreeMap::new(),
             state_dir: None,
+            is_like_libsql: false,
             selected: Vec::new(),
         }
     }
@@ -86,6 +88,13 @@ impl Loader {
     /// component has a database of its own in memory.
     pub fn state_dir(mut self, path: impl Into<PathBuf>) -> Self {
         self.state_dir = Some(path.into());
+        self
+    }
+
+    /// Lets the database do what a libSQL server does, for tests: a connection refuses a
+    /// statement while another one runs on it, and `PRAGMA journal_mode` is an error.
+    pub fn like_libsql(mut self) -> Self {
+        self.is_like_libsql = true;
         self
     }
 
@@ -132,7 +141,7 @@ impl Loader {
             None => Some(manifest.dir.join(".spin")),
         };
         let shared = Shared {
-            database: Arc::new(Database::new(state_dir)),
+            database: Arc::new(Database::new(state_dir, self.is_like_libsql)),
             network: Arc::new(Network::new()),
         };
         let compiler = Compiler::new(

@@ -1,7 +1,5 @@
 //! Conditional requests (RFC 9110, section 13).
 
-use spin_sdk::sqlite::Value;
-
 use crate::problem::Problem;
 
 /// What `If-Match` and `If-None-Match` of a request demand.
@@ -29,6 +27,11 @@ impl Conditions {
         Self { if_match: Tags::of(if_match), if_none_match: Tags::of(if_none_match) }
     }
 
+    /// Whether nothing is demanded.
+    pub fn are_absent(&self) -> bool {
+        self.if_match.is_none() && self.if_none_match.is_none()
+    }
+
     /// Whether a resource with the strong tag `current`, or without one because it does
     /// not exist, meets `If-Match` (strong comparison).
     pub fn allow_match(&self, current: Option<&str>) -> bool {
@@ -51,20 +54,6 @@ impl Conditions {
     /// [`Problem::PreconditionFailed`] if it may not.
     pub fn check_write(&self, current: Option<&str>) -> Result<(), Problem> {
         if self.allow_write(current) { Ok(()) } else { Err(Problem::PreconditionFailed) }
-    }
-
-    /// The tags of both headers as parameters of a statement, in JSON: an array of tags,
-    /// `true` for any version, or NULL for no header.
-    pub fn to_sql(&self) -> [Value; 2] {
-        let json = |tags: &Option<Tags>, tag: fn(&str) -> &str| match tags {
-            None => Value::Null,
-            Some(Tags::Any) => "true".into(),
-            Some(Tags::Listed(tags)) => {
-                let tags: Vec<_> = tags.iter().map(|listed| tag(listed)).collect();
-                serde_json::Value::from(tags).to_string().into()
-            }
-        };
-        [json(&self.if_match, |listed| listed), json(&self.if_none_match, strong)]
     }
 }
 
@@ -138,15 +127,5 @@ mod tests {
             assert_eq!(conditions.allow_match(CURRENT), allowed, "{tags}");
             assert!(!conditions.allow_write(None), "{tags}");
         }
-    }
-
-    #[test]
-    fn a_statement_gets_the_tags_as_json() {
-        let conditions = Conditions::new(members("\"a\", W/\"b\""), members("W/\"a\""));
-        let expected = [r#"["\"a\"","W/\"b\""]"#, r#"["\"a\""]"#];
-        assert_eq!(conditions.to_sql(), expected.map(Value::from));
-        let any = Conditions::new(members("*"), members("W/*")).to_sql();
-        assert_eq!(any, ["true", r#"["*"]"#].map(Value::from));
-        assert_eq!(Conditions::new(Vec::new(), Vec::new()).to_sql(), [Value::Null, Value::Null]);
     }
 }

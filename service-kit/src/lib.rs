@@ -69,12 +69,14 @@
 //! | `log` | what a service writes to standard error |
 //! | [`sibling`] | requests to other services, with a deadline |
 //! | `unique_keys`, [`data_file`] | the data file that is mounted beside a component |
-//! | [`table`] | a table in the SQLite database that Spin provides |
+//! | `database` | connections to the SQLite database that Spin provides |
+//! | [`table`] | a table of it, and the versions of its schema |
 //! | [`route`] | the handlers of a path, and who may write |
 //! | [`service`](mod@service) | from a request to the complete response |
 
 pub mod conditions;
 pub mod data_file;
+mod database;
 mod json;
 mod log;
 pub mod problem;

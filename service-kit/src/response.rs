@@ -74,8 +74,8 @@ impl Response {
         self.etag.as_deref().unwrap_or_default()
     }
 
-    /// Replaces the validator by one that was stored with the resource.
-    pub fn with_etag(mut self, etag: &str) -> Self {
+    /// Replaces the validator.
+    pub(crate) fn with_etag(mut self, etag: &str) -> Self {
         self.etag = Some(etag.to_owned());
         self
     }

@@ -3,75 +3,103 @@
 //! A new database starts with the content of a data file. From then on, the database
 //! is the truth, and the file is not read again.
 //!
-//! Each change is a single statement. The requests that an instance answers at the
-//! same time share its connection, so a transaction of several statements would
-//! contain statements of other requests.
+//! Each change is a single statement. A transaction of several statements would keep
+//! everybody else waiting for as many round trips. The exception happens once: the
+//! schema of a table has a version, and is created and changed in one transaction.
 
 use std::sync::OnceLock;
 
 use spin_sdk::sqlite::RowResult;
 pub use spin_sdk::sqlite::Value;
 
+use crate::database::{Connections, journal_mode};
 use crate::log;
 use crate::problem::Problem;
 use crate::wasi::Connection;
 
 /// How often a refused write is tried again, because what refused it is gone: somebody
 /// else was faster.
-pub const ATTEMPTS: usize = 8;
+pub const ATTEMPTS: usize = 20;
 
-/// Finds the table with a name.
-const FIND: &str = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?";
+/// The version of each table of the database, which services that are deployed apart may
+/// share.
+const VERSIONS: &str = "CREATE TABLE IF NOT EXISTS schema_versions (
+    table_name TEXT PRIMARY KEY,
+    version INTEGER NOT NULL
+)";
+
+/// The version of a table: 0 if there is no such table. Before there were versions, all
+/// tables had the first one.
+const VERSION: &str = "SELECT coalesce(
+    (SELECT version FROM schema_versions WHERE table_name = ?1),
+    (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1),
+    0
+)";
+
+/// Notes the version of a table.
+const SET_VERSION: &str = "INSERT INTO schema_versions (table_name, version) VALUES (?, ?)
+    ON CONFLICT (table_name) DO UPDATE SET version = excluded.version";
 
 /// A table of the database `default`. A `static` keeps its connections for as long as
 /// the instance lives.
 pub struct Table {
     name: &'static str,
-    create: &'static str,
+    versions: &'static [&'static [&'static str]],
     fill: &'static str,
     first_rows: fn() -> Result<String, Problem>,
-    /// `None` in it: there is no database.
-    reader: OnceLock<Option<Connection>>,
-    /// Another connection, so that readers don't wait for writers.
-    writer: OnceLock<Connection>,
+    /// Whether there is a database, whose version of this table is the last one.
+    is_there: OnceLock<bool>,
+    reads: Connections,
+    /// Others, so that reads don't wait for writes.
+    writes: Connections,
 }
 
 /// A row that a statement returns.
 pub struct Row(RowResult);
 
 impl Table {
-    /// The table `name`. `create` makes it, and `fill` adds its first rows, which
-    /// `first_rows` gives as one parameter, in JSON.
+    /// The table `name`. Each of `versions` has the statements that make it of the version
+    /// before, the first one of nothing. In a new database, `fill` then adds the first
+    /// rows, which `first_rows` gives as one parameter, in JSON.
     pub const fn new(
         name: &'static str,
-        create: &'static str,
+        versions: &'static [&'static [&'static str]],
         fill: &'static str,
         first_rows: fn() -> Result<String, Problem>,
     ) -> Self {
-        Self { name, create, fill, first_rows, reader: OnceLock::new(), writer: OnceLock::new() }
+        Self {
+            name,
+            versions,
+            fill,
+            first_rows,
+            is_there: OnceLock::new(),
+            reads: Connections::new(),
+            writes: Connections::new(),
+        }
     }
 
     /// Whether there is a database to write to. If not, the log says why, once for each
-    /// instance. Opens what [`Table::write`] needs, so that it does not have to wait.
+    /// instance.
     ///
     /// # Errors
     /// Those of [`Table::read`].
     pub async fn is_writable(&'static self) -> Result<bool, Problem> {
-        if self.reader().await?.is_none() {
-            return Ok(false);
+        if let Some(is_there) = self.is_there.get() {
+            return Ok(*is_there);
         }
-        if self.writer.get().is_none() {
-            let writer = open().await?;
-            journal_mode(&writer).await;
-            _ = self.writer.set(writer);
+        let reason = self.open().await?;
+        let is_first = self.is_there.set(reason.is_none()).is_ok();
+        if let Some(reason) = reason.filter(|_| is_first) {
+            log::warn(&format!("{reason}, so this instance serves the data file, read-only")).await;
         }
-        Ok(true)
+        Ok(reason.is_none())
     }
 
     /// The rows that `query` selects, or `None` if there is no database.
     ///
     /// # Errors
-    /// - [`Problem::DatabaseUnavailable`] if the database can't be used.
+    /// - [`Problem::DatabaseUnavailable`] if the database can't be used, or a newer
+    ///   application has changed this table.
     /// - [`Problem::Internal`] if it is new, and the data file is malformed.
     pub async fn read(
         &'static self,
@@ -79,25 +107,24 @@ impl Table {
         parameters: impl IntoIterator<Item = Value>,
     ) -> Result<Option<Vec<Row>>, Problem> {
         let parameters = parameters.into_iter().collect();
-        let Some(reader) = self.reader().await? else { return Ok(None) };
-        let rows = reader.execute_alone(query, parameters).await.map_err(unavailable)?;
+        if !self.is_writable().await? {
+            return Ok(None);
+        }
+        let rows = self.reads.execute(query, parameters).await.map_err(unavailable)?;
         Ok(Some(rows.into_iter().map(Row).collect()))
     }
 
     /// Executes `statement`, and gives the rows that it returns. They are committed.
     ///
     /// # Errors
-    /// [`Problem::DatabaseUnavailable`] if that fails, or [`Table::is_writable`] has not
-    /// opened the database.
+    /// [`Problem::DatabaseUnavailable`] if that fails.
     pub async fn write(
         &'static self,
         statement: &str,
         parameters: impl IntoIterator<Item = Value>,
     ) -> Result<Vec<Row>, Problem> {
-        let writer = self.writer.get();
-        let writer = writer.ok_or_else(|| Problem::DatabaseUnavailable("it is not open".into()))?;
         let parameters = parameters.into_iter().collect();
-        let rows = writer.execute_alone(statement, parameters).await.map_err(unavailable)?;
+        let rows = self.writes.execute(statement, parameters).await.map_err(unavailable)?;
         Ok(rows.into_iter().map(Row).collect())
     }
 
@@ -106,67 +133,63 @@ impl Table {
         Problem::DatabaseUnavailable(format!("`{}` changed too often meanwhile", self.name))
     }
 
-    async fn reader(&'static self) -> Result<Option<&'static Connection>, Problem> {
-        if let Some(reader) = self.reader.get() {
-            return Ok(reader.as_ref());
-        }
-        // Requests that come before the first one has opened it open it, too: the SDK's
-        // tasks, one for each request, can't wake each other.
-        let opened = self.open_reader().await?;
-        let is_first = self.reader.get().is_none();
-        let (reader, reason) = match opened {
-            Ok(reader) => (Some(reader), None),
-            Err(reason) => (None, Some(reason)),
+    /// Opens the database, and brings this table to its last version. Gives the reason if
+    /// there is no database.
+    async fn open(&self) -> Result<Option<&'static str>, Problem> {
+        let Some(connection) = Connection::open().await.map_err(unavailable)? else {
+            return Ok(Some("spin.toml does not grant the database `default`"));
         };
-        let reader = self.reader.get_or_init(|| reader);
-        if let Some(reason) = reason.filter(|_| is_first) {
-            log::warn(&format!("{reason}, so this instance serves the data file, read-only")).await;
+        let journal_mode = journal_mode(&connection).await;
+        if journal_mode.as_deref() == Some("memory") {
+            return Ok(Some("the database is in memory, without a place to keep it"));
         }
-        Ok(reader.as_ref())
+        // It fails where there are no versions.
+        let version = self.version(&connection).await.unwrap_or_default();
+        if version != self.versions.len() {
+            self.migrate().await?;
+        }
+        self.reads.keep(connection, journal_mode.as_deref());
+        Ok(None)
     }
 
-    /// Opens a connection, and fills a new database. Gives the reason if there is no
-    /// database.
-    async fn open_reader(&self) -> Result<Result<Connection, &'static str>, Problem> {
-        let Some(reader) = Connection::open().await.map_err(unavailable)? else {
-            return Ok(Err("spin.toml does not grant the database `default`"));
-        };
-        if journal_mode(&reader).await.as_deref() == Some("memory") {
-            return Ok(Err("the database is in memory, without a place to keep it"));
-        }
-        if execute(&reader, FIND, vec![self.name.into()]).await?.is_empty() {
-            self.create().await?;
-        }
-        Ok(Ok(reader))
-    }
-
-    /// Creates the table with its first rows: once, and all of them or none, even if
-    /// other instances try the same. A connection of its own carries the transaction;
-    /// it rolls back what an error leaves when it is dropped.
-    async fn create(&self) -> Result<(), Problem> {
-        let first_rows = (self.first_rows)()?;
-        let connection = open().await?;
+    /// Brings this table to its last version, with all its rows: once, and whole or not at
+    /// all, even if others try the same. They wait for the transaction as for any other
+    /// one. A connection of its own carries it, and rolls back what an error leaves when it
+    /// is dropped.
+    async fn migrate(&self) -> Result<(), Problem> {
+        let (name, newest) = (self.name, self.versions.len());
+        let connection = Connection::open().await.map_err(unavailable)?;
+        let connection = connection.ok_or_else(|| unavailable("the grant is gone".into()))?;
         execute(&connection, "BEGIN IMMEDIATE", Vec::new()).await?;
-        if execute(&connection, FIND, vec![self.name.into()]).await?.is_empty() {
-            execute(&connection, self.create, Vec::new()).await?;
-            execute(&connection, self.fill, vec![first_rows.into()]).await?;
+        execute(&connection, VERSIONS, Vec::new()).await?;
+        let version = self.version(&connection).await?;
+        let Some(missing) = self.versions.get(version..) else {
+            return Err(Problem::DatabaseUnavailable(format!(
+                "the table `{name}` has version {version}, and this service knows only version \
+                 {newest}: run the newer service, or restore a copy of the database"
+            )));
+        };
+        for statement in missing.iter().copied().flatten() {
+            execute(&connection, statement, Vec::new()).await.map_err(|problem| {
+                let cause = problem.cause().unwrap_or_default();
+                Problem::DatabaseUnavailable(format!(
+                    "`{name}` stays at version {version}, because version {newest} could not be \
+                     made; stop all that writes to it, and try again: {cause}"
+                ))
+            })?;
         }
+        if version == 0 {
+            execute(&connection, self.fill, vec![(self.first_rows)()?.into()]).await?;
+        }
+        execute(&connection, SET_VERSION, vec![name.into(), (newest as i64).into()]).await?;
         execute(&connection, "COMMIT", Vec::new()).await?;
         Ok(())
     }
-}
 
-async fn open() -> Result<Connection, Problem> {
-    let connection = Connection::open().await.map_err(unavailable)?;
-    connection.ok_or_else(|| Problem::DatabaseUnavailable("the grant is gone".into()))
-}
-
-/// Asks for a write-ahead log, with which readers and a writer don't wait for each
-/// other, and gives what the database has. It is no error if that fails: libSQL refuses
-/// it, and of two connections that ask a new database at the same moment, one loses.
-async fn journal_mode(connection: &Connection) -> Option<String> {
-    let rows = execute(connection, "PRAGMA journal_mode = WAL", Vec::new()).await.ok()?;
-    rows.first()?.get(0).map(str::to_owned).ok()
+    async fn version(&self, connection: &Connection) -> Result<usize, Problem> {
+        let rows = execute(connection, VERSION, vec![self.name.into()]).await?;
+        rows.first().map_or(Ok(0), |row| row.get(0))
+    }
 }
 
 async fn execute(

@@ -22,8 +22,6 @@
 //! clock.
 
 use std::pin::pin;
-#[cfg(not(feature = "read-only"))]
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::future::select;
@@ -200,10 +198,9 @@ pub(crate) async fn sleep(duration: Duration) {
     spin_sdk::time::sleep(duration).await;
 }
 
-/// A connection to the database `default`. It is opened again where the database has
-/// forgotten it.
+/// A connection to the database `default`.
 #[cfg(not(feature = "read-only"))]
-pub(crate) struct Connection(Mutex<Arc<sqlite::Connection>>);
+pub(crate) struct Connection(sqlite::Connection);
 
 /// There is none, and nothing of `spin:sqlite` is imported.
 #[cfg(feature = "read-only")]
@@ -218,14 +215,6 @@ impl Connection {
     pub(crate) async fn execute(&self, _: &str, _: Vec<Value>) -> Result<Vec<RowResult>, String> {
         match self.0 {}
     }
-
-    pub(crate) async fn execute_alone(
-        &self,
-        _: &str,
-        _: Vec<Value>,
-    ) -> Result<Vec<RowResult>, String> {
-        match self.0 {}
-    }
 }
 
 #[cfg(not(feature = "read-only"))]
@@ -236,13 +225,15 @@ impl Connection {
     /// What the host says.
     pub(crate) async fn open() -> Result<Option<Self>, String> {
         match sqlite::Connection::open_default().await {
-            Ok(connection) => Ok(Some(Self(Mutex::new(Arc::new(connection))))),
+            Ok(connection) => Ok(Some(Self(connection))),
             Err(sqlite::Error::AccessDenied | sqlite::Error::NoSuchDatabase) => Ok(None),
             Err(error) => Err(text(error)),
         }
     }
 
-    /// Executes `statement` as a part of a transaction, and gives the rows that it returns.
+    /// Executes `statement`, and gives the rows that it returns. `execute` of the SDK is
+    /// `Ok` even where the statement fails, and its first rows arrive before the statement
+    /// commits. Only `collect` tells that it succeeded.
     ///
     /// # Errors
     /// What the database says.
@@ -251,45 +242,9 @@ impl Connection {
         statement: &str,
         parameters: Vec<Value>,
     ) -> Result<Vec<RowResult>, String> {
-        execute(&self.connection(), statement, parameters).await
+        let result = self.0.execute(statement, parameters).await.map_err(text)?;
+        result.collect().await.map_err(text)
     }
-
-    /// Executes `statement` as a transaction of its own.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub(crate) async fn execute_alone(
-        &self,
-        statement: &str,
-        parameters: Vec<Value>,
-    ) -> Result<Vec<RowResult>, String> {
-        match self.execute(statement, parameters.clone()).await {
-            // libSQL forgets a connection that was idle for ten seconds, and has not
-            // executed the statement.
-            Err(error) if error.contains("STREAM_EXPIRED") => {
-                let opened = sqlite::Connection::open_default().await.map_err(text)?;
-                *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(opened);
-                self.execute(statement, parameters).await
-            }
-            result => result,
-        }
-    }
-
-    fn connection(&self) -> Arc<sqlite::Connection> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-/// `execute` of the SDK is `Ok` even where the statement fails, and its first rows arrive
-/// before the statement commits. Only `collect` tells that it succeeded.
-#[cfg(not(feature = "read-only"))]
-async fn execute(
-    connection: &sqlite::Connection,
-    statement: &str,
-    parameters: Vec<Value>,
-) -> Result<Vec<RowResult>, String> {
-    let result = connection.execute(statement, parameters).await.map_err(text)?;
-    result.collect().await.map_err(text)
 }
 
 #[cfg(not(feature = "read-only"))]

@@ -1,12 +1,14 @@
 //! Applications without a database, and with one from an earlier start.
 
-use host::App;
-use http::Method;
-use support::{Lines, edit, request};
+use std::path::PathBuf;
+
+use host::{App, Body};
+use http::{Method, Request};
+use support::{Lines, edit, request, send_at_once, with_json};
 
 use crate::openapi::{operations, paths};
 use crate::writes::{BOOKING, LIST, app, changed, put_booking, put_list};
-use crate::{expect_problem, get_from, loader, send_to};
+use crate::{data, expect_problem, get_from, loader, send_to};
 
 /// Each way to have no database, and what the log says about it.
 fn without_a_database() -> [(App, Lines, &'static str); 2] {
@@ -76,12 +78,92 @@ fn what_was_written_is_there_after_a_restart_and_what_was_deleted_is_not() {
     assert_eq!(get_from(&app, "/bookings/chris_rivers").status, 404);
 }
 
+/// The application with a database that behaves as libSQL does, where nothing is yet.
+fn like_libsql() -> (App, PathBuf) {
+    let state = support::state_dir();
+    (loader().state_dir(&state).like_libsql().load().expect("an application"), state)
+}
+
+#[test]
+fn on_libsql_no_two_statements_run_on_a_connection_at_the_same_time() {
+    // In a new database, which the first requests make.
+    let (app, _) = like_libsql();
+    let users = data("cinema/users.json");
+    let users: Vec<_> = users.as_object().expect("users").keys().collect();
+    let requests = (0..320).map(|number| match number % 8 {
+        0 => request(Method::GET, "/bookings"),
+        1 => request(Method::GET, "/seats/20151201"),
+        2 => request(Method::GET, "/todo/lists/meera"),
+        3 => request(Method::GET, "/users/dwight_schrute/bookings"),
+        4 => request(Method::GET, "/todo/lists/aniket/school"),
+        5 => {
+            let user = users[number % users.len()];
+            let movie = "267eedb8-0f5d-42d5-8f43-72426b9fb3e6";
+            request(Method::PUT, &format!("/bookings/{user}/20151201/{movie}"))
+        }
+        _ => with_json(
+            request(Method::PUT, &format!("/todo/lists/luckas/{}", number / 8)),
+            "[\"Buy milk\"]",
+        ),
+    });
+    for reply in send_at_once(&app, requests) {
+        assert!(reply.status.is_success(), "{reply:?}");
+    }
+}
+
+#[test]
+fn a_put_without_conditions_is_never_refused_because_others_write() {
+    for app in [app(), like_libsql().0] {
+        let requests = (0..256).map(|number| match number % 4 {
+            0 => request(Method::DELETE, LIST),
+            _ => put_list(&format!("[\"{number}\"]")),
+        });
+        for (number, reply) in send_at_once(&app, requests).into_iter().enumerate() {
+            let expected = if number % 4 == 0 { [204, 404] } else { [200, 201] };
+            assert!(expected.contains(&reply.status.as_u16()), "{reply:?}");
+        }
+    }
+}
+
+#[test]
+fn of_many_who_create_a_list_one_gets_201() {
+    for app in [app(), like_libsql().0] {
+        let requests = (0..64).map(|number| put_list(&format!("[\"{number}\"]")));
+        let replies = send_at_once(&app, requests);
+        assert_eq!(replies.iter().filter(|reply| reply.status == 201).count(), 1);
+        let requests = (0..64).map(|_| request(Method::DELETE, LIST));
+        let replies = send_at_once(&app, requests);
+        assert_eq!(replies.iter().filter(|reply| reply.status == 204).count(), 1);
+        assert_eq!(replies.iter().filter(|reply| reply.status == 404).count(), 63);
+    }
+}
+
+#[test]
+fn of_many_who_change_the_version_that_they_read_one_succeeds() {
+    for app in [app(), like_libsql().0] {
+        let tag = send_to(&app, put_list("[]")).header("etag").to_owned();
+        let conditional = |mut request: Request<Body>| {
+            request.headers_mut().insert("if-match", tag.parse().expect("a tag"));
+            request
+        };
+        let requests = (0..64).map(|number| match number % 8 {
+            0 => conditional(request(Method::DELETE, LIST)),
+            _ => conditional(put_list(&format!("[\"{number}\"]"))),
+        });
+        let replies = send_at_once(&app, requests);
+        assert_eq!(replies.iter().filter(|reply| reply.status.is_success()).count(), 1);
+        let mut others = replies.iter().filter(|reply| !reply.status.is_success());
+        // A list that was deleted is a 404 to a DELETE.
+        assert!(others.all(|reply| matches!(reply.status.as_u16(), 412 | 404)), "{replies:?}");
+    }
+}
+
 /// As libSQL does after ten seconds without a statement.
 #[test]
 fn a_database_that_has_forgotten_a_connection_gets_another_one() {
-    let state = support::state_dir();
-    let app = loader().state_dir(&state).load().expect("an application");
-    assert_eq!(get_from(&app, "/bookings").status, 200);
+    let (app, state) = like_libsql();
+    // Leaves a connection.
+    assert_eq!(send_to(&app, request(Method::DELETE, BOOKING)).status, 404);
     let database = rusqlite::Connection::open(state.join("sqlite_db.db")).expect("a database");
     let first_one_fails = "
         CREATE TABLE tries (count INTEGER);

@@ -12,6 +12,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use futures::future::join_all;
 use host::server::Server;
 use host::{App, Body, Loader, Log, prepare};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
@@ -118,6 +119,16 @@ pub fn send(app: &App, request: Request<Body>) -> Reply {
             .await
             .expect("a reply")
     })
+}
+
+/// Sends requests at the same time to an application in this process. Gives the replies in
+/// their order.
+pub fn send_at_once(app: &App, requests: impl IntoIterator<Item = Request<Body>>) -> Vec<Reply> {
+    let replies = requests.into_iter().map(|request| {
+        let app = app.clone();
+        RUNTIME.spawn(async move { Reply::of(app.handle(request).await).await })
+    });
+    RUNTIME.block_on(join_all(replies)).into_iter().map(|reply| reply.expect("a reply")).collect()
 }
 
 /// An application that is served on a port by this process, until this is

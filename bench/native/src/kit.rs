@@ -6,6 +6,8 @@
 pub mod conditions;
 #[path = "../../../service-kit/src/data_file.rs"]
 pub mod data_file;
+#[path = "../../../service-kit/src/database.rs"]
+mod database;
 #[path = "../../../service-kit/src/json.rs"]
 mod json;
 #[path = "../../../service-kit/src/log.rs"]

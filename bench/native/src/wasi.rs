@@ -205,15 +205,6 @@ impl Connection {
         let statement = statement.to_owned();
         block_on_another_thread(move || query(&connection, &statement, parameters)).await
     }
-
-    /// The same: a file does not forget its connections.
-    pub(crate) async fn execute_alone(
-        &self,
-        statement: &str,
-        parameters: Vec<Value>,
-    ) -> Result<Vec<RowResult>, String> {
-        self.execute(statement, parameters).await
-    }
 }
 
 fn query(

@@ -28,14 +28,35 @@ static FILE: DataFile<Bookings> = DataFile::new("data/cinema/bookings.json", ser
 /// the bookings of a user, and for the seats of a show.
 static TABLE: Table = Table::new(
     "bookings",
-    "CREATE TABLE bookings (
-        id INTEGER PRIMARY KEY,
-        username TEXT NOT NULL,
-        date TEXT NOT NULL,
-        movie TEXT NOT NULL,
-        UNIQUE (username, date, movie),
-        UNIQUE (date, movie, username)
-    )",
+    &[
+        &["CREATE TABLE bookings (
+            id INTEGER PRIMARY KEY,
+            username TEXT NOT NULL,
+            date TEXT NOT NULL,
+            movie TEXT NOT NULL,
+            UNIQUE (username, date, movie),
+            UNIQUE (date, movie, username)
+        )"],
+        // How many bookings each show has, so that nothing counts them.
+        &[
+            "CREATE TABLE booked_seats (
+                date TEXT NOT NULL,
+                movie TEXT NOT NULL,
+                booked INTEGER NOT NULL,
+                PRIMARY KEY (date, movie)
+            ) WITHOUT ROWID",
+            "INSERT INTO booked_seats (date, movie, booked)
+            SELECT date, movie, count(*) FROM bookings GROUP BY date, movie",
+            "CREATE TRIGGER bookings_insert AFTER INSERT ON bookings BEGIN
+                INSERT INTO booked_seats (date, movie, booked) VALUES (new.date, new.movie, 1)
+                ON CONFLICT (date, movie) DO UPDATE SET booked = booked + 1;
+            END",
+            "CREATE TRIGGER bookings_delete AFTER DELETE ON bookings BEGIN
+                UPDATE booked_seats SET booked = booked - 1
+                WHERE date = old.date AND movie = old.movie;
+            END",
+        ],
+    ],
     "INSERT INTO bookings (username, date, movie)
     SELECT user.key, date.key, movie.value
     FROM json_each(?) AS user, json_each(user.value) AS date, json_each(date.value) AS movie
@@ -143,7 +164,7 @@ async fn cancel(request: &Request, booking: Booking<'_>) -> Result<Response, Pro
 
 async fn show_seats(date: &str) -> Result<Response, Problem> {
     let seats = *SEATS.get().await?;
-    let query = "SELECT movie, count(*) FROM bookings WHERE date = ? GROUP BY movie";
+    let query = "SELECT movie, booked FROM booked_seats WHERE date = ? AND booked > 0";
     let mut taken = BTreeMap::<String, u32>::new();
     match TABLE.read(query, [date.into()]).await? {
         Some(rows) => {
@@ -230,7 +251,8 @@ impl<'a> Booking<'a> {
     /// and writes, so that nobody else books the last seat in between.
     async fn insert(&self, seats: u32, may_create: bool) -> Result<bool, Problem> {
         let statement = "INSERT INTO bookings (username, date, movie) SELECT ?1, ?2, ?3
-            WHERE ?5 AND (SELECT count(*) FROM bookings WHERE date = ?2 AND movie = ?3) < ?4
+            WHERE ?5 AND
+                coalesce((SELECT booked FROM booked_seats WHERE date = ?2 AND movie = ?3), 0) < ?4
             ON CONFLICT DO NOTHING RETURNING id";
         let [username, date, movie] = self.key();
         let parameters = [username, date, movie, seats.into(), u8::from(may_create).into()];
@@ -247,8 +269,9 @@ impl<'a> Booking<'a> {
 
     /// Whether there is this booking, and how many seats of the show are taken.
     async fn show_state(&self) -> Result<(bool, u32), Problem> {
-        let query = "SELECT count(*) FILTER (WHERE username = ?1), count(*)
-            FROM bookings WHERE date = ?2 AND movie = ?3";
+        let query = "SELECT
+            EXISTS (SELECT 1 FROM bookings WHERE username = ?1 AND date = ?2 AND movie = ?3),
+            coalesce((SELECT booked FROM booked_seats WHERE date = ?2 AND movie = ?3), 0)";
         let rows = TABLE.read(query, self.key()).await?.unwrap_or_default();
         rows.first().map_or(Ok((false, 0)), |row| Ok((row.get(0)?, row.get(1)?)))
     }

@@ -17,8 +17,7 @@ use serde_json::json;
 use service_kit::sibling::encode_segment;
 use service_kit::table::ATTEMPTS;
 use service_kit::{
-    Conditions, DataFile, Problem, Request, Response, Route, Row, Sibling, Table, Value, get,
-    service,
+    Conditions, DataFile, Problem, Request, Response, Route, Sibling, Table, Value, get, service,
 };
 
 /// The most lists of a user. With it, the lists of a user stay smaller than what
@@ -34,20 +33,25 @@ const MAX_ITEM: usize = 1000;
 /// The lists of a new database, and all of them where there is no database.
 static FILE: DataFile<Lists> = DataFile::new("data/todo/lists.json", serde_json::from_str);
 
-/// `items` is an array in JSON, and `tag` the validator of the response that shows it.
+/// `items` is an array in JSON.
 static TABLE: Table = Table::new(
     "todo_lists",
-    "CREATE TABLE todo_lists (
-        username TEXT NOT NULL,
-        name TEXT NOT NULL,
-        items TEXT NOT NULL,
-        tag TEXT NOT NULL,
-        version INTEGER NOT NULL DEFAULT 1,
-        PRIMARY KEY (username, name)
-    )",
-    "INSERT INTO todo_lists (username, name, items, tag)
-    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?)",
-    first_rows,
+    &[
+        &["CREATE TABLE todo_lists (
+            username TEXT NOT NULL,
+            name TEXT NOT NULL,
+            items TEXT NOT NULL,
+            tag TEXT NOT NULL,
+            version INTEGER NOT NULL DEFAULT 1,
+            PRIMARY KEY (username, name)
+        )"],
+        // A list is compared with what was read of it.
+        &["ALTER TABLE todo_lists DROP COLUMN tag", "ALTER TABLE todo_lists DROP COLUMN version"],
+    ],
+    "INSERT INTO todo_lists (username, name, items)
+    SELECT user.key, list.key, list.value
+    FROM json_each(?) AS user, json_each(user.value) AS list",
+    || FILE.json(),
 );
 
 static USERS: Sibling = Sibling::new("todo-users", "todo_users_url");
@@ -83,55 +87,49 @@ async fn show_lists_of(username: &str) -> Result<Response, Problem> {
     let Some(rows) = TABLE.read(query, [username.into()]).await? else {
         return Response::json(FILE.read()?.get(username).ok_or_else(none)?);
     };
-    let lists = rows.iter().map(|row| Ok((row.get::<&str>(0)?, items(row, 1)?)));
+    let lists = rows.iter().map(|row| Ok((row.get::<&str>(0)?, parse(row.get(1)?)?)));
     let lists = lists.collect::<Result<BTreeMap<_, _>, Problem>>()?;
     if lists.is_empty() { Err(none()) } else { Response::json(&lists) }
 }
 
 async fn show(list: List<'_>) -> Result<Response, Problem> {
-    let query = "SELECT items, tag FROM todo_lists WHERE username = ? AND name = ?";
-    let Some(rows) = TABLE.read(query, list.key()).await? else {
-        let lists = FILE.read()?.get(list.username);
-        let items = lists.and_then(|lists| lists.get(list.name));
-        return Response::json(items.ok_or_else(|| list.not_found())?);
-    };
-    let row = rows.first().ok_or_else(|| list.not_found())?;
-    Ok(Response::json(&items(row, 0)?)?.with_etag(row.get(1)?))
+    let items = list.items().await?.ok_or_else(|| list.not_found())?;
+    Response::json(&parse(&items)?)
 }
 
 async fn replace(request: &Request, list: List<'_>) -> Result<Response, Problem> {
     let body = request.json().await?;
     let items = check_items(&body)?;
     list.check_user(request).await?;
-    let response = Response::json(&items)?;
+    let (response, items) = (Response::json(&items)?, json!(items).to_string());
     let conditions = request.conditions();
     for _ in 0..ATTEMPTS {
-        if let Some(is_new) = list.upsert(&items, response.etag(), &conditions).await? {
+        let is_new = if conditions.are_absent() {
+            list.put(&items).await?
+        } else {
+            list.put_if(&conditions, &items).await?
+        };
+        if let Some(is_new) = is_new {
             return Ok(response.put(list.uri(), is_new));
         }
-        let (tag, lists) = list.state().await?;
-        conditions.check_write(tag.as_deref())?;
-        if tag.is_none() && lists >= MAX_LISTS {
-            return Err(Problem::Conflict {
-                response: "TooManyLists",
-                detail: format!("`{}` has {MAX_LISTS} lists, the most of a user.", list.username),
-            });
-        }
-        // The list has changed since the statement refused it.
+        // Somebody else has changed, created or deleted the list meanwhile.
     }
     Err(TABLE.contended())
 }
 
 async fn delete(request: &Request, list: List<'_>) -> Result<Response, Problem> {
     let conditions = request.conditions();
+    if conditions.are_absent() {
+        let is_deleted = list.delete(None).await?;
+        return if is_deleted { Ok(Response::no_content()) } else { Err(list.not_found()) };
+    }
     for _ in 0..ATTEMPTS {
-        if list.delete(&conditions).await? {
+        let old = list.items().await?.ok_or_else(|| list.not_found())?;
+        conditions.check_write(Some(Response::json(&parse(&old)?)?.etag()))?;
+        if list.delete(Some(&old)).await? {
             return Ok(Response::no_content());
         }
-        let (tag, _) = list.state().await?;
-        let tag = tag.ok_or_else(|| list.not_found())?;
-        conditions.check_write(Some(&tag))?;
-        // The list has changed since the statement refused to delete it.
+        // Somebody else has changed or deleted the list meanwhile.
     }
     Err(TABLE.contended())
 }
@@ -167,22 +165,10 @@ fn check_items(body: &serde_json::Value) -> Result<Vec<&str>, Problem> {
     Ok(texts)
 }
 
-/// The items in the column `column` of `row`.
-fn items(row: &Row, column: usize) -> Result<Vec<String>, Problem> {
-    let items = serde_json::from_str(row.get(column)?);
+/// The items of a list in the database.
+fn parse(items: &str) -> Result<Vec<String>, Problem> {
+    let items = serde_json::from_str(items);
     items.map_err(|error| Problem::Internal(format!("the items of a list are malformed: {error}")))
-}
-
-/// The rows of a new table: username, name, items and tag of each list.
-fn first_rows() -> Result<String, Problem> {
-    let mut rows = Vec::new();
-    for (username, lists) in FILE.read()? {
-        for (name, items) in lists {
-            let response = Response::json(items)?;
-            rows.push(json!([username, name, json!(items).to_string(), response.etag()]));
-        }
-    }
-    Ok(json!(rows).to_string())
 }
 
 /// The items of each list of each user.
@@ -217,55 +203,76 @@ impl List<'_> {
         )))
     }
 
-    /// Creates or replaces the list, if `conditions` and the number of lists allow it.
-    /// Gives whether it is new, or `None` if it was refused. One statement compares and
-    /// writes, so that nobody else changes the list in between.
-    async fn upsert(
-        self,
-        items: &[&str],
-        tag: &str,
-        conditions: &Conditions,
-    ) -> Result<Option<bool>, Problem> {
-        // A list that does not exist never meets `If-Match` (?5), and always meets
-        // `If-None-Match` (?6).
-        let statement = "INSERT INTO todo_lists (username, name, items, tag) SELECT ?1, ?2, ?3, ?4
-            WHERE EXISTS (SELECT 1 FROM todo_lists WHERE username = ?1 AND name = ?2)
-                OR ?5 IS NULL AND (SELECT count(*) FROM todo_lists WHERE username = ?1) < ?7
-            ON CONFLICT (username, name) DO UPDATE
-            SET items = excluded.items, tag = excluded.tag, version = version + 1
-            WHERE (?5 IS NULL OR EXISTS (SELECT 1 FROM json_each(?5) WHERE type = 'true' OR value = todo_lists.tag))
-                AND NOT EXISTS (SELECT 1 FROM json_each(?6) WHERE type = 'true' OR value = todo_lists.tag)
-            RETURNING version = 1";
-        let [username, name] = self.key();
-        let [if_match, if_none_match] = conditions.to_sql();
-        let items = json!(items).to_string().into();
-        let parameters =
-            [username, name, items, tag.into(), if_match, if_none_match, MAX_LISTS.into()];
-        let rows = TABLE.write(statement, parameters).await?;
-        rows.first().map(|row| row.get(0)).transpose()
+    /// The items in JSON, if there is such a list.
+    async fn items(self) -> Result<Option<String>, Problem> {
+        let query = "SELECT items FROM todo_lists WHERE username = ? AND name = ?";
+        if let Some(rows) = TABLE.read(query, self.key()).await? {
+            return rows.first().map(|row| Ok(row.get::<&str>(0)?.to_owned())).transpose();
+        }
+        let lists = FILE.read()?.get(self.username);
+        Ok(lists.and_then(|lists| lists.get(self.name)).map(|items| json!(items).to_string()))
     }
 
-    /// Deletes the list, if it exists and `conditions` allow it.
-    async fn delete(self, conditions: &Conditions) -> Result<bool, Problem> {
-        let statement = "DELETE FROM todo_lists WHERE username = ?1 AND name = ?2
-            AND (?3 IS NULL OR EXISTS (SELECT 1 FROM json_each(?3) WHERE type = 'true' OR value = tag))
-            AND NOT EXISTS (SELECT 1 FROM json_each(?4) WHERE type = 'true' OR value = tag)
-            RETURNING 1";
-        let [username, name] = self.key();
-        let [if_match, if_none_match] = conditions.to_sql();
-        let rows = TABLE.write(statement, [username, name, if_match, if_none_match]).await?;
-        Ok(!rows.is_empty())
+    /// Creates or replaces the list, whatever it is. Gives whether it is new, or `None` if
+    /// somebody else has created it meanwhile.
+    async fn put(self, items: &str) -> Result<Option<bool>, Problem> {
+        if self.update(None, items).await? { Ok(Some(false)) } else { self.insert(items).await }
     }
 
-    /// The tag of the list, if it exists, and how many lists the user has.
-    async fn state(self) -> Result<(Option<String>, u32), Problem> {
-        let query = "SELECT max(tag) FILTER (WHERE name = ?2), count(*)
+    /// The same, if `conditions` allow it. They are checked here, and the list is written
+    /// only if it is still as it was then; `None` if it is not.
+    async fn put_if(self, conditions: &Conditions, items: &str) -> Result<Option<bool>, Problem> {
+        let Some(old) = self.items().await? else {
+            conditions.check_write(None)?;
+            return self.insert(items).await;
+        };
+        conditions.check_write(Some(Response::json(&parse(&old)?)?.etag()))?;
+        Ok(self.update(Some(&old), items).await?.then_some(false))
+    }
+
+    /// Replaces the list, if there is one with the items `old`, or any.
+    async fn update(self, old: Option<&str>, items: &str) -> Result<bool, Problem> {
+        let statement = "UPDATE todo_lists SET items = ?4
+            WHERE username = ?1 AND name = ?2 AND (?3 IS NULL OR items = ?3) RETURNING 1";
+        let [username, name] = self.key();
+        let old = old.map_or(Value::Null, Value::from);
+        Ok(!TABLE.write(statement, [username, name, old, items.into()]).await?.is_empty())
+    }
+
+    /// Creates the list. `None` if somebody else has done so meanwhile.
+    ///
+    /// # Errors
+    /// [`Problem::Conflict`] if the user has [`MAX_LISTS`].
+    async fn insert(self, items: &str) -> Result<Option<bool>, Problem> {
+        let statement = "INSERT INTO todo_lists (username, name, items) SELECT ?1, ?2, ?3
+            WHERE (SELECT count(*) FROM todo_lists WHERE username = ?1) < ?4
+            ON CONFLICT DO NOTHING RETURNING 1";
+        let [username, name] = self.key();
+        let parameters = [username, name, items.into(), MAX_LISTS.into()];
+        if !TABLE.write(statement, parameters).await?.is_empty() {
+            return Ok(Some(true));
+        }
+        let query = "SELECT count(*) FILTER (WHERE name = ?2), count(*)
             FROM todo_lists WHERE username = ?1";
         let rows = TABLE.read(query, self.key()).await?.unwrap_or_default();
-        let Some(row) = rows.first() else { return Ok((None, 0)) };
-        // NULL if there is no such list.
-        let tag = row.get::<&str>(0).ok();
-        Ok((tag.map(str::to_owned), row.get(1)?))
+        let (same, lists): (u32, u32) =
+            rows.first().map_or(Ok((0, 0)), |row| Ok((row.get(0)?, row.get(1)?)))?;
+        if same == 0 && lists >= MAX_LISTS {
+            return Err(Problem::Conflict {
+                response: "TooManyLists",
+                detail: format!("`{}` has {MAX_LISTS} lists, the most of a user.", self.username),
+            });
+        }
+        Ok(None)
+    }
+
+    /// Deletes the list, if there is one with the items `old`, or any.
+    async fn delete(self, old: Option<&str>) -> Result<bool, Problem> {
+        let statement = "DELETE FROM todo_lists
+            WHERE username = ?1 AND name = ?2 AND (?3 IS NULL OR items = ?3) RETURNING 1";
+        let [username, name] = self.key();
+        let old = old.map_or(Value::Null, Value::from);
+        Ok(!TABLE.write(statement, [username, name, old]).await?.is_empty())
     }
 
     fn not_found(self) -> Problem {

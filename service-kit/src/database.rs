@@ -1,0 +1,96 @@
+//! Connections to the SQLite database that Spin provides: to a file, or to a libSQL
+//! server.
+//!
+//! On a file, the requests of an instance share a connection. Spin queues its statements.
+//! With several connections, writers would poll the lock of the file, and take longer.
+//!
+//! On libSQL, a connection takes one statement at a time, and Spin does not queue them:
+//! two at once are interrupted, and more of them stop the server for everybody. So each
+//! statement has a connection to itself.
+
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use spin_sdk::sqlite::{RowResult, Value};
+
+use crate::wasi::Connection;
+
+/// How many connections are kept for later statements.
+const MAX_IDLE: usize = 4;
+
+/// The connections for the statements of an instance, each of which is a transaction of
+/// its own. A `static` keeps them for as long as the instance lives.
+pub(crate) struct Connections {
+    /// That of a file.
+    shared: OnceLock<Connection>,
+    /// Those that no statement uses.
+    idle: Mutex<Vec<Connection>>,
+}
+
+impl Connections {
+    pub(crate) const fn new() -> Self {
+        Self { shared: OnceLock::new(), idle: Mutex::new(Vec::new()) }
+    }
+
+    /// Executes `statement`, and gives the rows that it returns.
+    ///
+    /// # Errors
+    /// What the database says. Whether a write was executed is unknown then.
+    pub(crate) async fn execute(
+        &self,
+        statement: &str,
+        parameters: Vec<Value>,
+    ) -> Result<Vec<RowResult>, String> {
+        if let Some(shared) = self.shared.get() {
+            return shared.execute(statement, parameters).await;
+        }
+        let idle = self.idle().pop();
+        if let Some(connection) = idle {
+            match self.execute_alone(connection, statement, parameters.clone()).await {
+                // libSQL forgets a connection that was idle for ten seconds. It has not
+                // executed the statement.
+                Err(error) if error.contains("STREAM_EXPIRED") => self.idle().clear(),
+                result => return result,
+            }
+        }
+        let connection = Connection::open().await?.ok_or("the grant is gone")?;
+        if journal_mode(&connection).await.is_some() {
+            let shared = self.shared.get_or_init(|| connection);
+            return shared.execute(statement, parameters).await;
+        }
+        self.execute_alone(connection, statement, parameters).await
+    }
+
+    /// Keeps a connection that no statement uses. Only a file has a journal mode.
+    pub(crate) fn keep(&self, connection: Connection, journal_mode: Option<&str>) {
+        if journal_mode.is_some() {
+            _ = self.shared.set(connection);
+        } else if self.idle().len() < MAX_IDLE {
+            self.idle().push(connection);
+        }
+    }
+
+    /// Executes `statement` on a connection that no other statement uses. It is kept if
+    /// that succeeds, and else closed.
+    async fn execute_alone(
+        &self,
+        connection: Connection,
+        statement: &str,
+        parameters: Vec<Value>,
+    ) -> Result<Vec<RowResult>, String> {
+        let rows = connection.execute(statement, parameters).await?;
+        self.keep(connection, None);
+        Ok(rows)
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Asks for a write-ahead log, with which readers and a writer don't wait for each
+/// other, and gives what the database has. libSQL refuses it. So does a new file if two
+/// connections ask at the same moment: then only an answer means that it is a file.
+pub(crate) async fn journal_mode(connection: &Connection) -> Option<String> {
+    let rows = connection.execute("PRAGMA journal_mode = WAL", Vec::new()).await.ok()?;
+    rows.first()?.get::<&str>(0).map(str::to_owned)
+}
