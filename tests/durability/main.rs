@@ -8,6 +8,7 @@
 mod faults;
 mod kills;
 mod races;
+mod schema;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -26,12 +27,20 @@ fn database(state: &Path) -> PathBuf {
     state.join("sqlite_db.db")
 }
 
-/// Checks the structure of the database in `state`, which no server uses any more.
+/// Checks the structure of the database in `state`, which no server uses any more, and
+/// that the counters of booked seats are as many as the bookings.
 fn check_integrity(state: &Path) {
     let connection = rusqlite::Connection::open(database(state)).expect("a database");
     let found: String =
         connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).expect("a row");
     assert_eq!(found, "ok");
+    let counted = "SELECT date, movie, count(*) FROM bookings GROUP BY date, movie";
+    let counters = "SELECT date, movie, booked FROM booked_seats WHERE booked <> 0";
+    for (these, those) in [(counted, counters), (counters, counted)] {
+        let query = format!("SELECT count(*) FROM ({these} EXCEPT {those})");
+        let different: u32 = connection.query_row(&query, [], |row| row.get(0)).expect("a row");
+        assert_eq!(different, 0, "{these}, but not {those}");
+    }
 }
 
 /// How many rows a table in the database of `state` has.
