@@ -17,6 +17,10 @@ use crate::wasi::Connection;
 /// How many connections are kept for later statements.
 const MAX_IDLE: usize = 4;
 
+/// What libSQL says of a connection that was idle for ten seconds, and of one to a server
+/// that has started again since. It has not executed the statement.
+const FORGOTTEN: [&str; 2] = ["STREAM_EXPIRED", "invalid baton"];
+
 /// The connections for the statements of an instance, each of which is a transaction of
 /// its own. A `static` keeps them for as long as the instance lives.
 pub(crate) struct Connections {
@@ -46,9 +50,9 @@ impl Connections {
         let idle = self.idle().pop();
         if let Some(connection) = idle {
             match self.execute_alone(connection, statement, parameters.clone()).await {
-                // libSQL forgets a connection that was idle for ten seconds. It has not
-                // executed the statement.
-                Err(error) if error.contains("STREAM_EXPIRED") => self.idle().clear(),
+                Err(error) if FORGOTTEN.iter().any(|text| error.contains(text)) => {
+                    self.idle().clear();
+                }
                 result => return result,
             }
         }

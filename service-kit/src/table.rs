@@ -211,6 +211,7 @@ fn unavailable(error: String) -> Problem {
         ("malformed", "move the file away, and a new one starts with the data files"),
         ("open database", "let this process write to the file and its folder"),
         ("create the folder", "let this process make that folder"),
+        ("to connect", "start the database server, or correct its address"),
         ("I/O error", "look for a full disk, a limit of its files, or what is wrong with its disk"),
     ];
     let advice = advice.iter().find(|(part, _)| error.contains(part));

@@ -91,14 +91,14 @@ impl Call {
     }
 }
 
-#[test]
-fn the_black_box_suite_passes_with_each_service_in_a_process_of_its_own() {
-    let services = Services::start(30_000);
+/// Runs the black-box suite against the server at `address`, with 16 tests at a time.
+fn check_with_the_black_box_suite(address: &str) {
     let output = Command::new(env!("CARGO"))
         .args(["test", "--quiet", "--test", "api", "--"])
         .args(BLACK_BOX)
         .current_dir(support::folder(""))
-        .env("APP_URL", format!("http://{}", services.address))
+        .env("APP_URL", format!("http://{address}"))
+        .env("RUST_TEST_THREADS", "16")
         .output()
         .expect("cargo runs");
     let text = String::from_utf8_lossy(&output.stdout);
@@ -107,6 +107,20 @@ fn the_black_box_suite_passes_with_each_service_in_a_process_of_its_own() {
     let passed = text.split(" passed").next().and_then(|text| text.rsplit(' ').next());
     let passed: usize = passed.and_then(|number| number.parse().ok()).expect("a number of tests");
     assert!(passed > 80, "only {passed} tests ran");
+}
+
+#[test]
+fn the_black_box_suite_passes_with_each_service_in_a_process_of_its_own() {
+    let services = Services::start(30_000);
+    check_with_the_black_box_suite(&services.address);
+}
+
+#[test]
+fn the_black_box_suite_passes_where_a_connection_takes_one_statement_at_a_time() {
+    let loader = support::loader(&application()).like_libsql();
+    let loader = loader.variable("sibling_deadline_ms", "30000");
+    let served = support::serve(loader.load().expect("an application"));
+    check_with_the_black_box_suite(&served.address);
 }
 
 #[test]
