@@ -117,7 +117,7 @@ fn the_black_box_suite_passes_with_each_service_in_a_process_of_its_own() {
 
 #[test]
 fn the_black_box_suite_passes_where_a_connection_takes_one_statement_at_a_time() {
-    let loader = support::loader(&application()).like_libsql();
+    let loader = support::loader(&support::application()).like_libsql();
     let loader = loader.variable("sibling_deadline_ms", "30000");
     let served = support::serve(loader.load().expect("an application"));
     check_with_the_black_box_suite(&served.address);
