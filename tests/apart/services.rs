@@ -1,6 +1,7 @@
 //! The services of the application, each in a process of its own.
 
 use std::collections::BTreeMap;
+use std::sync::{PoisonError, RwLockReadGuard};
 
 use support::server::{self, Server};
 use tempfile::TempDir;
@@ -21,6 +22,7 @@ pub struct Services {
     deadline: u32,
     environment: Vec<(&'static str, String)>,
     state: TempDir,
+    _busy: RwLockReadGuard<'static, ()>,
 }
 
 impl Services {
@@ -36,7 +38,8 @@ impl Services {
         let address = front(ports.clone());
         let processes = BTreeMap::new();
         let environment = environment.to_vec();
-        let mut services = Self { address, ports, processes, deadline, environment, state };
+        let _busy = crate::BUSY.read().unwrap_or_else(PoisonError::into_inner);
+        let mut services = Self { address, ports, processes, deadline, environment, state, _busy };
         for id in SERVICES {
             services.restart(id);
         }
