@@ -40,8 +40,8 @@ pub struct Limits {
 impl Default for Limits {
     /// The limits of `cargo run`. An open connection takes a file descriptor, and an
     /// instance up to five: one for its files, and two for each of two connections to
-    /// the database (more while it starts). Each kind gets half of `RLIMIT_NOFILE`. This function raises that
-    /// as far as the system allows.
+    /// the database (more while it starts). Each kind gets half of `RLIMIT_NOFILE`. This
+    /// function raises that as far as the system allows.
     fn default() -> Self {
         // A runtime takes four, and there is one for each core and one more.
         let threads = available_parallelism().map_or(1, usize::from) + 1;

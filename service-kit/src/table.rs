@@ -170,13 +170,7 @@ impl Table {
             )));
         };
         for statement in missing.iter().copied().flatten() {
-            execute(&connection, statement, Vec::new()).await.map_err(|problem| {
-                let cause = problem.cause().unwrap_or_default();
-                Problem::DatabaseUnavailable(format!(
-                    "`{name}` stays at version {version}, because version {newest} could not be \
-                     made; stop all that writes to it, and try again: {cause}"
-                ))
-            })?;
+            execute(&connection, statement, Vec::new()).await?;
         }
         if version == 0 {
             execute(&connection, self.fill, vec![(self.first_rows)()?.into()]).await?;
@@ -211,6 +205,8 @@ fn unavailable(error: String) -> Problem {
         ("malformed", "move the file away, and a new one starts with the data files"),
         ("open database", "let this process write to the file and its folder"),
         ("create the folder", "let this process make that folder"),
+        // libSQL takes the lock from a transaction that lasts for more than five seconds.
+        ("Transaction timed out", "end what else writes to it until its tables have changed"),
         ("to connect", "start the database server, or correct its address"),
         ("I/O error", "look for a full disk, a limit of its files, or what is wrong with its disk"),
     ];
