@@ -18,8 +18,8 @@ enum Tags {
 }
 
 impl Conditions {
-    /// The conditions of a request whose two headers have these members. A header
-    /// without members is one that the request does not have.
+    /// The conditions of a request whose two headers have these members. Pass an
+    /// empty list for an absent header.
     pub fn new(if_match: Vec<String>, if_none_match: Vec<String>) -> Self {
         // RFC 9110 allows `*` only alone. With others, it excludes as much as it can.
         let excludes_all = if_none_match.iter().any(|member| member == "*");
@@ -51,9 +51,9 @@ impl Conditions {
     /// As [`Conditions::allow_write`].
     ///
     /// # Errors
-    /// [`Problem::PreconditionFailed`] if it may not.
+    /// [`Problem::precondition_failed`] if it may not.
     pub fn check_write(&self, current: Option<&str>) -> Result<(), Problem> {
-        if self.allow_write(current) { Ok(()) } else { Err(Problem::PreconditionFailed) }
+        if self.allow_write(current) { Ok(()) } else { Err(Problem::precondition_failed()) }
     }
 }
 

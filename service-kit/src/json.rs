@@ -10,7 +10,7 @@ use serde_json::ser::PrettyFormatter;
 ///
 /// # Errors
 /// If a part of `value` has no form in JSON.
-pub fn pretty(value: &impl Serialize) -> serde_json::Result<Vec<u8>> {
+pub fn pretty(value: &(impl Serialize + ?Sized)) -> serde_json::Result<Vec<u8>> {
     let mut text = Vec::with_capacity(512);
     let formatter = PrettyFormatter::with_indent(b"    ");
     value.serialize(&mut serde_json::Serializer::with_formatter(&mut text, formatter))?;

@@ -1,24 +1,46 @@
 //! Code that the services share, so that each service contains only its own domain.
 //!
-//! A service is a function from a [`Request`] to a [`Route`]: a `match` on the
-//! segments of the path, whose arms name the handlers. A handler returns a
-//! [`Response`] or a [`Problem`]. [`service!`] makes a component of it.
+//! A service exports WASI's handler, which calls [`handle`] with a function from a
+//! [`Request`] to a [`Route`]: a `match` on the segments of the path, whose arms name the
+//! handlers. A handler returns a [`Response`] or a [`Problem`].
 //!
-//! ```ignore
-//! static MOVIES: DataFile<Movies> = DataFile::new("data/movies.json", Movies::parse);
+//! ```no_run
+//! use service_kit::{DataFile, Problem, Records, Request, Response, Route, get};
+//! use wasip3::exports::http::handler::Guest;
+//! use wasip3::http::types::{self, ErrorCode};
 //!
-//! service!(route);
+//! struct Service;
+//!
+//! impl Guest for Service {
+//!     async fn handle(request: types::Request) -> Result<types::Response, ErrorCode> {
+//!         service_kit::handle(request, "movies", route).await
+//!     }
+//! }
+//!
+//! wasip3::http::service::export!(Service);
+//!
+//! static MOVIES: DataFile<Records<Movie>> = DataFile::new("data/movies.json", Records::parse);
+//!
+//! #[derive(serde::Deserialize)]
+//! struct Movie {
+//!     title: String,
+//! }
 //!
 //! fn route(request: &Request) -> Route<'_> {
 //!     match request.segments()[..] {
-//!         ["movies"] => get(async move { Response::json(MOVIES.read()?) }),
-//!         ["movies", id] => get(async move { show_movie(MOVIES.read()?, id) }),
+//!         ["movies"] => get(async { Response::json(MOVIES.read()?) }),
+//!         ["movies", id] => get(async move { show_title(id) }),
 //!         _ => Route::UNKNOWN,
 //!     }
 //! }
+//!
+//! fn show_title(id: &str) -> Result<Response, Problem> {
+//!     let movie = MOVIES.read()?.get(id).ok_or_else(|| Problem::not_found("No such movie."))?;
+//!     Response::json(&movie.known.title)
+//! }
 //! ```
 //!
-//! A route has a handler of GET and HEAD and, if it [writes](Route::writes) to a
+//! A route has a handler of GET and HEAD and, if it [changes](Route::put_and_delete) a
 //! [`Table`], one of PUT and one of DELETE. The texts of problems refer to `/` and
 //! `/openapi.json`, which the component `home` serves.
 //!
@@ -47,9 +69,9 @@
 //! A read whose `If-None-Match` has the current `etag` gets a 304, and one whose
 //! `If-Match` lacks it a 412. A handler of PUT or DELETE gets both as [`Conditions`]. A
 //! write needs the token in the variable `write_token`, if that is not empty. A request
-//! that fails with a 5xx writes one line to standard error: id, method, path and cause;
-//! with `log_format=json`, as a JSON object. A sibling gets the request's id,
-//! and its trace (`traceparent` and `tracestate`).
+//! that fails with a 5xx writes one line to standard error, a JSON object with the id,
+//! method, path and cause. A sibling gets the request's id, and its trace (`traceparent` and
+//! `tracestate`).
 //!
 //! The kit keeps nothing about a request. A [`DataFile`], a [`Table`] and a [`Variable`]
 //! are `static`s of the service, and keep what they have read or opened for as long as
@@ -60,7 +82,7 @@
 //! | module | what is in it |
 //! |---|---|
 //! | `json` | JSON for people |
-//! | [`problem`] | errors: one variant of [`Problem`] for each status |
+//! | [`problem`] | errors: a function of [`Problem`] for each status |
 //! | `timing` | how long a request takes |
 //! | [`conditions`] | `If-Match` and `If-None-Match` |
 //! | [`response`], [`request`] | what a handler returns and what it reads |
@@ -72,7 +94,7 @@
 //! | `database` | connections to the SQLite database that Spin provides |
 //! | [`table`] | a table of it, and the versions of its schema |
 //! | [`route`] | the handlers of a path, and who may write |
-//! | [`service`](mod@service) | from a request to the complete response |
+//! | [`service`] | from a request to the complete response |
 
 pub mod conditions;
 pub mod data_file;
@@ -92,14 +114,12 @@ pub mod variable;
 pub mod wasi;
 
 pub use conditions::Conditions;
-pub use data_file::{DataFile, Fields, Record, Records};
+pub use data_file::{DataFile, Fields, Record, Records, parse};
 pub use problem::Problem;
 pub use request::Request;
 pub use response::Response;
 pub use route::{Route, get};
+pub use service::handle;
 pub use sibling::Sibling;
 pub use table::{Row, Table, Value};
 pub use variable::Variable;
-
-#[doc(hidden)]
-pub use spin_sdk;

@@ -1,37 +1,15 @@
-//! What a service logs, on standard error: a line of text for each event, or, if the
-//! variable `log_format` is `json`, an object for each.
+//! What a service logs, on standard error: a JSON object in each line.
 
-use std::str::FromStr;
 use std::sync::OnceLock;
 use std::time::SystemTime;
 
 use serde::Serialize;
 
 use crate::request::Request;
-use crate::variable::Variable;
-
-static FORMAT: Variable<Format> = Variable::new("log_format", Some("text"), "`text` or `json`");
 
 static COMPONENT: OnceLock<&'static str> = OnceLock::new();
 
-enum Format {
-    Text,
-    Json,
-}
-
-impl FromStr for Format {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        match text {
-            "text" => Ok(Self::Text),
-            "json" => Ok(Self::Json),
-            _ => Err(()),
-        }
-    }
-}
-
-/// What happened, as a JSON object.
+/// What happened.
 #[derive(Serialize)]
 struct Event<'a> {
     /// RFC 3339, in UTC.
@@ -51,35 +29,25 @@ pub(crate) fn name(component: &'static str) {
 }
 
 /// Logs that `request` failed.
-pub(crate) async fn error(request: &Request, cause: &str) {
+pub(crate) fn error(request: &Request, cause: &str) {
     let message = format!("{} {}: {cause}", request.method, request.path());
-    write("error", Some(request), &message).await;
+    write("error", Some(request), &message);
 }
 
 /// Logs what limits the service, and concerns no single request.
-pub(crate) async fn warn(message: &str) {
-    write("warn", None, message).await;
+pub(crate) fn warn(message: &str) {
+    write("warn", None, message);
 }
 
-async fn write(level: &'static str, request: Option<&Request>, message: &str) {
-    let format = FORMAT.get().await;
-    if let Ok(Format::Json) = format {
-        let event = Event {
-            time: humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
-            level,
-            component: COMPONENT.get().copied().unwrap_or_default(),
-            request_id: request.map(|request| request.id.as_str()),
-            trace_id: request.and_then(Request::trace_id),
-            message,
-        };
-        // Strings: this can't fail.
-        return eprintln!("{}", serde_json::to_string(&event).unwrap_or_default());
-    }
-    if let Some(cause) = format.err().and_then(|problem| problem.cause()) {
-        eprintln!("{cause}");
-    }
-    match request {
-        Some(request) => eprintln!("[{}] {message}", request.id),
-        None => eprintln!("{message}"),
-    }
+fn write(level: &'static str, request: Option<&Request>, message: &str) {
+    let event = Event {
+        time: humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
+        level,
+        component: COMPONENT.get().copied().unwrap_or_default(),
+        request_id: request.map(|request| request.id.as_str()),
+        trace_id: request.and_then(Request::trace_id),
+        message,
+    };
+    // Strings: this can't fail.
+    eprintln!("{}", serde_json::to_string(&event).unwrap_or_default());
 }

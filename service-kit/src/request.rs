@@ -1,15 +1,16 @@
 //! The request that a handler answers.
 
 use std::borrow::Cow;
-use std::cell::{Cell, OnceCell};
+use std::cell::Cell;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::ops::RangeInclusive;
+use std::time::Instant;
 
 use futures::StreamExt;
-use futures::future::{LocalBoxFuture, Shared};
 use futures::stream::{self, LocalBoxStream};
-use http::Method;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use percent_encoding::percent_decode_str;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::conditions::Conditions;
@@ -17,11 +18,11 @@ use crate::problem::Problem;
 use crate::timing::Timing;
 
 /// The name of the header with the request's id.
-pub const REQUEST_ID: &str = "x-request-id";
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The headers that say which trace the request belongs to (W3C Trace Context).
-const TRACE_PARENT: &str = "traceparent";
-const TRACE_STATE: &str = "tracestate";
+const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACE_STATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// The longest path segment, in characters once decoded.
 const MAX_SEGMENT: usize = 256;
@@ -35,20 +36,20 @@ const MAX_REQUEST_ID: usize = 128;
 /// Gives all values of the header with that name, which must be in lower case.
 type Headers = Box<dyn Fn(&str) -> Vec<Vec<u8>>>;
 
-/// The parts of a body as they arrive, and perhaps why it broke off.
-pub type Body = LocalBoxStream<'static, Result<Vec<u8>, String>>;
+/// The parts of a body as they arrive, and perhaps why it did not arrive.
+pub type Body = LocalBoxStream<'static, Result<Vec<u8>, Problem>>;
 
 /// A request: its method, path, query, headers and body.
 ///
 /// Headers are read when somebody asks for one, because each read is a call of
 /// the host.
 pub struct Request {
-    /// The method, which the server has checked.
+    /// The method.
     pub method: Method,
     /// What the client or this service calls the request in logs: the valid
     /// `X-Request-Id` that came with it, or a random one.
     pub id: String,
-    target: String,
+    target: Uri,
     segments: Vec<String>,
     headers: Headers,
     body: Cell<Body>,
@@ -56,35 +57,31 @@ pub struct Request {
     accept_was_read: Cell<bool>,
     /// When all siblings must have answered; `sibling` sets it when it sends the
     /// first request.
-    pub(crate) deadline: OnceCell<Deadline>,
+    pub(crate) deadline: Cell<Option<Instant>>,
     pub(crate) timing: Timing,
 }
-
-/// Ends at the deadline, with the time-out in milliseconds. Ends at once with an
-/// error if the time-out is malformed.
-pub(crate) type Deadline = Shared<LocalBoxFuture<'static, Result<u64, Problem>>>;
 
 impl Request {
     /// A request for `target`, the path with the query. It has no segments before
     /// [`Request::decode_path`], which `service::respond` calls.
     pub fn new(
         method: Method,
-        target: &str,
+        target: Uri,
         headers: impl Fn(&str) -> Vec<Vec<u8>> + 'static,
         body: Body,
     ) -> Self {
-        let id = headers(REQUEST_ID).into_iter().next();
-        let id = id.and_then(|id| String::from_utf8(id).ok()).filter(|id| is_request_id(id));
+        let given = headers(REQUEST_ID.as_str()).into_iter().next();
+        let given = given.and_then(|id| String::from_utf8(id).ok());
         Self {
             method,
-            id: id.unwrap_or_else(random_id),
-            target: target.to_owned(),
+            id: given.filter(|id| is_request_id(id)).unwrap_or_else(random_id),
+            target,
             segments: Vec::new(),
             headers: Box::new(headers),
             body: Cell::new(body),
             body_was_read: Cell::new(false),
             accept_was_read: Cell::new(false),
-            deadline: OnceCell::new(),
+            deadline: Cell::new(None),
             timing: Timing::start(),
         }
     }
@@ -93,8 +90,9 @@ impl Request {
     /// ignored, as in Spin's router.
     ///
     /// # Errors
-    /// [`Problem::BadRequest`] if a segment is longer than 256 characters or is
-    /// not UTF-8 once it is percent-decoded (RFC 3986, section 2.1).
+    /// [`Problem::bad_request`] if a segment is longer than 256 characters or, once it is
+    /// percent-decoded (RFC 3986, section 2.1), not UTF-8, or `.` or `..`, which
+    /// clients and proxies remove from a path (section 5.2.4).
     pub fn decode_path(&mut self) -> Result<(), Problem> {
         self.segments = match self.path().trim_matches('/') {
             "" => Vec::new(),
@@ -105,11 +103,7 @@ impl Request {
 
     /// The path as it was sent.
     pub fn path(&self) -> &str {
-        self.target.split_once('?').map_or(&self.target, |(path, _)| path)
-    }
-
-    fn query(&self) -> &str {
-        self.target.split_once('?').map_or("", |(_, query)| query)
+        self.target.path()
     }
 
     /// The segments of the path, decoded: `/users/a%2Fb` is `["users", "a/b"]`.
@@ -120,14 +114,15 @@ impl Request {
     /// All values of the query parameter `name`, decoded, in order.
     ///
     /// # Errors
-    /// [`Problem::BadRequest`] if one is not UTF-8 once it is decoded. The decoder
+    /// [`Problem::bad_request`] if one is not UTF-8 once it is decoded. The decoder
     /// replaces invalid bytes by U+FFFD, so a value that contains U+FFFD itself is
     /// refused, too.
     pub fn parameters(&self, name: &str) -> Result<Vec<Cow<'_, str>>, Problem> {
-        let pairs = form_urlencoded::parse(self.query().as_bytes());
+        let query = self.target.query().unwrap_or_default();
+        let pairs = form_urlencoded::parse(query.as_bytes());
         let values: Vec<_> = pairs.filter(|(key, _)| key == name).map(|(_, value)| value).collect();
         if values.iter().any(|value| value.contains(char::REPLACEMENT_CHARACTER)) {
-            return Err(Problem::BadRequest(format!(
+            return Err(Problem::bad_request(format!(
                 "The query parameter `{name}` is not UTF-8 once it is percent-decoded."
             )));
         }
@@ -137,7 +132,7 @@ impl Request {
     /// The value of the query parameter `name` as a number, or `default`.
     ///
     /// # Errors
-    /// [`Problem::BadRequest`] if it is not a whole number in `range`, or is
+    /// [`Problem::bad_request`] if it is not a whole number in `range`, or is
     /// given more than once.
     pub fn number_parameter(
         &self,
@@ -161,7 +156,7 @@ impl Request {
                 u64::MAX => format!("of at least {least}"),
                 most => format!("from {least} to {most}"),
             };
-            Problem::BadRequest(format!(
+            Problem::bad_request(format!(
                 "The query parameter `{name}` must be one whole number {range}."
             ))
         })
@@ -172,24 +167,16 @@ impl Request {
         !(self.headers)(name).is_empty()
     }
 
-    /// Whether the client prefers HTML to JSON: it names HTML, and gives JSON no
-    /// higher weight (RFC 9110, section 12.5.1).
+    /// Whether the client names HTML in `Accept`, with a weight that is not below that of
+    /// JSON, if it names that. Wildcards don't count: `curl` sends one, too.
     ///
     /// The response then gets `Vary: Accept`.
     pub fn prefers_html(&self) -> bool {
         self.accept_was_read.set(true);
-        let fields = self.list_members("accept");
-        let accepted: Vec<_> = fields.iter().map(|range| media_range(range)).collect();
-        // The most specific of the ranges that match a type decides.
-        let weight = |ranges: &[&str]| {
-            let mut found = ranges.iter().filter_map(|range| {
-                accepted.iter().find(|(accepted, _)| accepted == range).map(|(_, weight)| *weight)
-            });
-            found.next().unwrap_or(0.0)
-        };
-        let html = weight(&["text/html", "text/*"]);
-        let json = weight(&["application/json", "application/*", "*/*"]);
-        html > 0.0 && html >= json
+        let members = self.list_members("accept");
+        let weight = |media_type| members.iter().find_map(|member| weight(member, media_type));
+        let html = weight("text/html").unwrap_or(0.0);
+        html > 0.0 && html >= weight("application/json").unwrap_or(0.0)
     }
 
     /// Whether a handler has looked at `Accept`.
@@ -210,17 +197,22 @@ impl Request {
         scheme.eq_ignore_ascii_case(b"Bearer ").then(|| token.trim_ascii().to_vec())
     }
 
-    /// The headers that let a sibling's work belong to the trace of this request, as they
-    /// came.
-    pub(crate) fn trace_headers(&self) -> impl Iterator<Item = (String, Vec<u8>)> {
-        [TRACE_PARENT, TRACE_STATE]
-            .into_iter()
-            .flat_map(|name| (self.headers)(name).into_iter().map(|value| (name.to_owned(), value)))
+    /// The headers of a request to a sibling: the id, and the trace that its work shall
+    /// belong to, as it came.
+    pub(crate) fn headers_for_siblings(&self) -> HeaderMap {
+        let traced = [TRACE_PARENT, TRACE_STATE].into_iter().flat_map(|name| {
+            (self.headers)(name.as_str()).into_iter().map(move |value| (name.clone(), value))
+        });
+        let id = (REQUEST_ID, self.id.clone().into_bytes());
+        let headers = std::iter::once(id).chain(traced);
+        headers
+            .filter_map(|(name, value)| Some((name, HeaderValue::from_bytes(&value).ok()?)))
+            .collect()
     }
 
     /// The id of the trace that the request belongs to, if it is a valid one.
     pub(crate) fn trace_id(&self) -> Option<String> {
-        let parent = (self.headers)(TRACE_PARENT).into_iter().next()?;
+        let parent = (self.headers)(TRACE_PARENT.as_str()).into_iter().next()?;
         let parent = String::from_utf8(parent).ok()?;
         let id = parent.split('-').nth(1)?;
         let is_hex = id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
@@ -228,48 +220,49 @@ impl Request {
         (id.len() == 32 && is_hex && !is_zero).then(|| id.to_owned())
     }
 
-    /// The body as JSON.
+    /// The body, which is a `T` in JSON.
     ///
     /// # Errors
-    /// - [`Problem::UnsupportedMediaType`] if its type is not `application/json`.
-    /// - [`Problem::ContentTooLarge`] if it is longer than 64 KiB.
-    /// - [`Problem::BadRequest`] with line and column if it is malformed.
-    pub async fn json(&self) -> Result<Value, Problem> {
+    /// - [`Problem::unsupported_media_type`] if its type is not `application/json`.
+    /// - [`Problem::content_too_large`] if it is longer than 64 KiB.
+    /// - [`Problem::request_timeout`] if it takes too long.
+    /// - [`Problem::bad_request`] with line and column if it is malformed.
+    /// - [`Problem::unprocessable_content`] with line and column if it is no `T`.
+    pub async fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
         let types = (self.headers)("content-type");
         let is_json = |content_type: &Vec<u8>| {
             let media_type = content_type.split(|byte| *byte == b';').next().unwrap_or_default();
             media_type.trim_ascii().eq_ignore_ascii_case(b"application/json")
         };
         if types.len() != 1 || !types.iter().all(is_json) {
-            return Err(Problem::UnsupportedMediaType);
+            return Err(Problem::unsupported_media_type());
         }
         let body = self.read_body().await?;
-        serde_json::from_slice(&body)
-            .map_err(|error| Problem::BadRequest(format!("The body is not JSON: {error}.")))
+        // What is no JSON is malformed, whatever shape it begins with.
+        serde_json::from_slice::<Value>(&body)
+            .map_err(|error| Problem::bad_request(format!("The body is not JSON: {error}.")))?;
+        serde_json::from_slice(&body).map_err(|error| {
+            Problem::unprocessable_content(format!("The body has the wrong shape: {error}."))
+        })
     }
 
     async fn read_body(&self) -> Result<Vec<u8>, Problem> {
-        let too_large = Problem::ContentTooLarge(MAX_BODY);
         let length = (self.headers)("content-length").pop();
         let length = length.and_then(|length| String::from_utf8(length).ok()?.parse().ok());
         if length.is_some_and(|length: u64| length > MAX_BODY as u64) {
-            return Err(too_large);
+            return Err(Problem::content_too_large(MAX_BODY));
         }
         self.body_was_read.set(true);
         let mut body = Vec::new();
         let mut parts = self.body.replace(stream::empty().boxed_local());
-        let read = loop {
-            match parts.next().await {
-                Some(Ok(part)) => body.extend(part),
-                Some(Err(_)) => break Err(Problem::BadRequest("The body broke off.".into())),
-                None => break Ok(body),
-            }
+        while let Some(part) = parts.next().await {
+            body.extend(part?);
             if body.len() > MAX_BODY {
-                break Err(too_large);
+                self.body.set(parts);
+                return Err(Problem::content_too_large(MAX_BODY));
             }
-        };
-        self.body.set(parts);
-        read
+        }
+        Ok(body)
     }
 
     /// What nobody has read of the body. Nothing if the client waits for permission to
@@ -299,23 +292,24 @@ impl Request {
 }
 
 fn decode_segment(segment: &str) -> Result<String, Problem> {
-    let decoded = percent_decode_str(segment).decode_utf8().map_err(|_| {
-        Problem::BadRequest("A segment of the path is not UTF-8 once it is percent-decoded.".into())
-    })?;
+    let problem = |what| Problem::bad_request(format!("A segment of the path {what}."));
+    let decoded = percent_decode_str(segment).decode_utf8();
+    let decoded = decoded.map_err(|_| problem("is not UTF-8 once it is percent-decoded"))?;
+    if matches!(&*decoded, "." | "..") {
+        return Err(problem("is `.` or `..`, which is no name"));
+    }
     if decoded.chars().count() > MAX_SEGMENT {
-        return Err(Problem::BadRequest(format!(
-            "A segment of the path is longer than {MAX_SEGMENT} characters."
-        )));
+        return Err(problem("is longer than 256 characters"));
     }
     Ok(decoded.into_owned())
 }
 
-/// The media range of a member of `Accept`, and its weight.
-fn media_range(member: &str) -> (String, f32) {
+/// The weight of a member of `Accept` (RFC 9110, section 12.4.2), if it is `media_type`.
+fn weight(member: &str, media_type: &str) -> Option<f32> {
     let mut parts = member.split(';').map(str::trim);
-    let range = parts.next().unwrap_or_default().to_ascii_lowercase();
+    parts.next().filter(|range| range.eq_ignore_ascii_case(media_type))?;
     let weight = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
-    (range, weight.map_or(1.0, |weight| weight.parse().unwrap_or(0.0)))
+    Some(weight.map_or(1.0, |weight| weight.parse().unwrap_or(0.0)))
 }
 
 fn is_request_id(id: &str) -> bool {
@@ -339,7 +333,12 @@ mod tests {
     fn with_header(target: &str, name: &'static str, value: &str) -> Result<Request, Problem> {
         let value = value.as_bytes().to_vec();
         let header = move |asked: &str| Vec::from_iter((asked == name).then(|| value.clone()));
-        let mut request = Request::new(Method::GET, target, header, stream::empty().boxed_local());
+        let mut request = Request::new(
+            Method::GET,
+            target.parse().unwrap(),
+            header,
+            stream::empty().boxed_local(),
+        );
         request.decode_path().map(|()| request)
     }
 
@@ -357,13 +356,16 @@ mod tests {
     }
 
     #[test]
-    fn a_segment_that_is_not_utf8_or_too_long_is_a_bad_request() {
-        assert!(matches!(request("/movies/%FF"), Err(Problem::BadRequest(_))));
+    fn a_segment_that_is_not_utf8_too_long_or_dots_is_a_bad_request() {
+        for name in ["%FF", ".", "..", "%2e", "%2E%2e", ".%2E"] {
+            let path = format!("/movies/{name}");
+            assert!(matches!(request(&path), Err(problem) if problem.status == 400), "{name}");
+        }
         for character in ["x", "é", "%C3%A9"] {
             let longest = character.repeat(256);
             assert!(request(&format!("/movies/{longest}")).is_ok(), "{character}");
             let longer = request(&format!("/movies/{longest}{character}"));
-            assert!(matches!(longer, Err(Problem::BadRequest(_))), "{character}");
+            assert!(matches!(longer, Err(problem) if problem.status == 400), "{character}");
         }
     }
 
@@ -371,7 +373,7 @@ mod tests {
     fn parameters_are_decoded_and_keep_their_order() {
         let request = request("/movies?id=b&x=%FF&id=a%26+c").unwrap();
         assert_eq!(request.parameters("id").unwrap(), ["b", "a& c"]);
-        assert!(matches!(request.parameters("x"), Err(Problem::BadRequest(_))));
+        assert!(matches!(request.parameters("x"), Err(problem) if problem.status == 400));
     }
 
     #[test]
@@ -411,7 +413,7 @@ mod tests {
 
     #[test]
     fn a_valid_request_id_is_kept_and_any_other_replaced() {
-        let id = |id: &str| with_header("/", REQUEST_ID, id).unwrap().id;
+        let id = |id: &str| with_header("/", "x-request-id", id).unwrap().id;
         assert_eq!(id("abc-1"), "abc-1");
         for bad in ["", "a b", &"x".repeat(129)] {
             assert_ne!(id(bad), bad);

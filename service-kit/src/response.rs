@@ -1,9 +1,11 @@
 //! Successful responses.
 
-use std::borrow::Cow;
 use std::hash::Hasher;
 
-use http::StatusCode;
+use http::header::{
+    CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderMap,
+};
+use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 use siphasher::sip::SipHasher13;
 
@@ -15,8 +17,7 @@ use crate::problem::Problem;
 #[derive(Debug)]
 pub struct Response {
     pub(crate) status: StatusCode,
-    pub(crate) headers: Vec<(&'static str, Cow<'static, str>)>,
-    pub(crate) etag: Option<String>,
+    pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
 }
 
@@ -25,10 +26,9 @@ impl Response {
     /// of a struct sorted.
     ///
     /// # Errors
-    /// [`Problem::Internal`] if a part of `value` has no form in JSON.
-    pub fn json(value: &impl Serialize) -> Result<Self, Problem> {
-        let body = pretty(value).map_err(|error| Problem::Internal(error.to_string()))?;
-        Ok(Self::file("application/json", body))
+    /// [`Problem::internal`] if a part of `value` has no form in JSON.
+    pub fn json(value: &(impl Serialize + ?Sized)) -> Result<Self, Problem> {
+        Ok(Self::file("application/json", pretty(value).map_err(Problem::internal)?))
     }
 
     /// 200 with plain text.
@@ -38,18 +38,17 @@ impl Response {
 
     /// 200 with an HTML page, which loads nothing from another origin, contains no script
     /// or style itself, and can't be put into a frame (Content Security Policy Level 3).
-    pub fn html(page: impl Into<String>) -> Self {
+    pub fn html(page: impl Into<Vec<u8>>) -> Self {
         let policy =
             "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-        Self::file("text/html; charset=utf-8", page.into())
-            .header("content-security-policy", policy)
+        Self::file("text/html; charset=utf-8", page).header(CONTENT_SECURITY_POLICY, policy)
     }
 
     /// 200 with the content of a file of that media type.
-    pub fn file(content_type: &'static str, content: impl Into<Vec<u8>>) -> Self {
+    pub fn file(content_type: &str, content: impl Into<Vec<u8>>) -> Self {
         let content = content.into();
-        let etag = Some(etag(content_type, &content));
-        Self { etag, ..Self::new(StatusCode::OK).content(content_type, content) }
+        let etag = etag(content_type, &content);
+        Self::new(StatusCode::OK).content(content_type, content).header(ETAG, etag)
     }
 
     /// 204: done, and there is nothing to show.
@@ -66,32 +65,24 @@ impl Response {
     /// a GET would get (section 8.7).
     pub fn put(mut self, uri: String, is_new: bool) -> Self {
         self.status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
-        self.header("content-location", uri)
+        self.header(CONTENT_LOCATION, uri)
     }
 
     /// The strong validator of this response (RFC 9110, section 8.8.3).
     pub fn etag(&self) -> &str {
-        self.etag.as_deref().unwrap_or_default()
-    }
-
-    /// Replaces the validator.
-    pub(crate) fn with_etag(mut self, etag: &str) -> Self {
-        self.etag = Some(etag.to_owned());
-        self
+        self.headers.get(ETAG).and_then(|etag| etag.to_str().ok()).unwrap_or_default()
     }
 
     /// A response without a body.
     pub(crate) fn new(status: StatusCode) -> Self {
-        Self { status, headers: Vec::with_capacity(10), etag: None, body: Vec::new() }
+        Self { status, headers: HeaderMap::with_capacity(16), body: Vec::new() }
     }
 
-    /// Adds a header. The name must be in lower case.
-    pub(crate) fn header(
-        mut self,
-        name: &'static str,
-        value: impl Into<Cow<'static, str>>,
-    ) -> Self {
-        self.headers.push((name, value.into()));
+    /// Adds a header, whose value must be visible ASCII.
+    pub(crate) fn header(mut self, name: HeaderName, value: impl TryInto<HeaderValue>) -> Self {
+        if let Ok(value) = value.try_into() {
+            self.headers.insert(name, value);
+        }
         self
     }
 
@@ -100,10 +91,8 @@ impl Response {
     /// WASI does not add the length. Without it, the body is sent chunked and in a
     /// second packet. A client of Spin then gets it 40 ms late, because it delays
     /// its acknowledgement of the first packet.
-    pub(crate) fn content(self, content_type: &'static str, body: Vec<u8>) -> Self {
-        let response = self
-            .header("content-type", content_type)
-            .header("content-length", body.len().to_string());
+    pub(crate) fn content(self, content_type: &str, body: Vec<u8>) -> Self {
+        let response = self.header(CONTENT_TYPE, content_type).header(CONTENT_LENGTH, body.len());
         Self { body, ..response }
     }
 }

@@ -1,6 +1,8 @@
 //! What a service answers at a path.
 
 use futures::future::LocalBoxFuture;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH};
+use http::{Method, StatusCode};
 use subtle::ConstantTimeEq;
 
 use crate::problem::Problem;
@@ -8,6 +10,10 @@ use crate::request::Request;
 use crate::response::Response;
 use crate::table::Table;
 use crate::variable::Variable;
+
+/// The methods of a path that is only read, and of one that can change.
+pub(crate) const READ_METHODS: &str = "GET, HEAD, OPTIONS";
+const ALL_METHODS: &str = "DELETE, GET, HEAD, OPTIONS, PUT";
 
 /// The token that a write needs. If it is empty, writes need none.
 static WRITE_TOKEN: Variable<String> = Variable::new("write_token", None, "a text");
@@ -19,50 +25,68 @@ static WRITE_TOKEN: Variable<String> = Variable::new("write_token", None, "a tex
 pub struct Route<'a> {
     /// The handler of GET and HEAD. Without one, no service answers at this path.
     pub(crate) get: Option<Handler<'a>>,
-    pub(crate) writes: Option<Writes<'a>>,
+    /// What answers all other methods, unless the path is only read.
+    pub(crate) change: Option<Handler<'a>>,
 }
 
-/// The handlers of PUT and DELETE.
-pub(crate) struct Writes<'a> {
-    /// Whether there is a table to write to.
-    pub(crate) are_possible: LocalBoxFuture<'a, Result<bool, Problem>>,
-    /// Fails if the request lacks the token that a write needs.
-    pub(crate) are_allowed: LocalBoxFuture<'a, Result<(), Problem>>,
-    pub(crate) put: Handler<'a>,
-    pub(crate) delete: Handler<'a>,
-}
-
-/// The handler of one method.
+/// The handler of a method.
 pub type Handler<'a> = LocalBoxFuture<'a, Result<Response, Problem>>;
 
 /// A path with a handler of GET and HEAD.
 pub fn get<'a>(handler: impl Future<Output = Result<Response, Problem>> + 'a) -> Route<'a> {
-    Route { get: Some(Box::pin(handler)), writes: None }
+    Route { get: Some(Box::pin(handler)), change: None }
 }
 
 impl<'a> Route<'a> {
     /// No service answers at this path.
-    pub const UNKNOWN: Self = Self { get: None, writes: None };
+    pub const UNKNOWN: Self = Self { get: None, change: None };
 
     /// Adds handlers of PUT and DELETE, which change `table`. Where that does not
-    /// exist, the path is read-only.
-    pub fn writes(
+    /// exist, the path is only read.
+    pub fn put_and_delete(
         self,
         request: &'a Request,
         table: &'static Table,
         put: impl Future<Output = Result<Response, Problem>> + 'a,
         delete: impl Future<Output = Result<Response, Problem>> + 'a,
     ) -> Self {
-        // The kit knows the table and the token only through these futures. So the
-        // components that write nothing import neither SQLite nor variables.
-        let writes = Writes {
-            are_possible: Box::pin(table.is_writable()),
-            are_allowed: Box::pin(authorize(request)),
-            put: Box::pin(put),
-            delete: Box::pin(delete),
-        };
-        Self { writes: Some(writes), ..self }
+        // Only this future knows the table and the token. So components that write nothing
+        // import neither SQLite nor variables.
+        let change = change(request, table, Box::pin(put), Box::pin(delete));
+        Self { change: Some(Box::pin(change)), ..self }
     }
+}
+
+async fn change(
+    request: &Request,
+    table: &'static Table,
+    put: Handler<'_>,
+    delete: Handler<'_>,
+) -> Result<Response, Problem> {
+    let is_writable = table.is_writable().await;
+    if let Ok(false) = is_writable {
+        return other_method(request, READ_METHODS);
+    }
+    let handler = match request.method {
+        Method::PUT => put,
+        Method::DELETE => delete,
+        _ => return other_method(request, ALL_METHODS),
+    };
+    authorize(request).await?;
+    // A temporary failure of the database does not change what is allowed.
+    is_writable?;
+    handler.await
+}
+
+/// The answer to OPTIONS, and to methods that have no handler.
+pub(crate) fn other_method(request: &Request, allowed: &'static str) -> Result<Response, Problem> {
+    if request.method != Method::OPTIONS {
+        return Err(Problem::method_not_allowed(allowed));
+    }
+    Ok(Response::new(StatusCode::OK)
+        .header(ALLOW, allowed)
+        .header(CONTENT_LENGTH, 0)
+        .header(CACHE_CONTROL, "no-store"))
 }
 
 /// Checks that `request` has the token that writes need. The comparison takes the
@@ -73,5 +97,5 @@ async fn authorize(request: &Request) -> Result<(), Problem> {
     // A token that comes from a file may end in a newline.
     let is_same = given.ct_eq(token.trim().as_bytes());
     let is_authorized = token.is_empty() || (!given.is_empty() && bool::from(is_same));
-    if is_authorized { Ok(()) } else { Err(Problem::Unauthorized) }
+    if is_authorized { Ok(()) } else { Err(Problem::unauthorized()) }
 }

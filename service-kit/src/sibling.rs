@@ -7,25 +7,24 @@
 //!
 //! All requests to siblings on behalf of one request share a deadline, which starts
 //! with the first of them. At the deadline the handler gets a
-//! [`Problem::GatewayTimeout`]; the sibling still finishes.
+//! [`Problem::gateway_timeout`]; the sibling still finishes.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use futures::FutureExt;
-use futures::future::{Either, LocalBoxFuture, select};
-use http::Uri;
+use futures::future::LocalBoxFuture;
+use http::{StatusCode, Uri};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::problem::Problem;
-use crate::request::{REQUEST_ID, Request};
+use crate::request::Request;
 use crate::variable::Variable;
 use crate::wasi;
 
 /// The time until the deadline, in milliseconds.
-static TIMEOUT: Variable<u64> =
+static TIMEOUT: Variable<u32> =
     Variable::new("sibling_deadline_ms", Some("2000"), "a number of milliseconds");
 
 /// The largest body of a sibling's response, in bytes.
@@ -73,10 +72,10 @@ impl Sibling {
     /// behalf of `request`. Gives `None` if there is no such resource (404).
     ///
     /// # Errors
-    /// - [`Problem::Unavailable`] if there is no response, or a 5xx.
-    /// - [`Problem::BadGateway`] if the response is not a `T` in JSON.
-    /// - [`Problem::GatewayTimeout`] if it has not arrived by the deadline.
-    /// - [`Problem::Internal`] if the variable of its URL is malformed or missing, or
+    /// - [`Problem::sibling_unavailable`] if there is no response, or a 5xx.
+    /// - [`Problem::bad_gateway`] if the response is not a `T` in JSON.
+    /// - [`Problem::gateway_timeout`] if it has not arrived by the deadline.
+    /// - [`Problem::internal`] if the variable of its URL is malformed or missing, or
     ///   `sibling_deadline_ms` is no number.
     pub async fn get<T: DeserializeOwned>(
         &self,
@@ -93,7 +92,7 @@ impl Sibling {
     /// As [`Sibling::get`], for a resource that must exist.
     ///
     /// # Errors
-    /// Those of [`Sibling::get`], and [`Problem::BadGateway`] for a 404.
+    /// Those of [`Sibling::get`], and [`Problem::bad_gateway`] for a 404.
     pub async fn get_required<T: DeserializeOwned>(
         &self,
         request: &Request,
@@ -112,36 +111,39 @@ impl Sibling {
         Ok(object.is_some())
     }
 
+    /// The kit has its own timer because Spin does not enforce the time-outs of a
+    /// request's options on chained requests.
     async fn body_before_deadline(
         &self,
         request: &Request,
         path: &str,
     ) -> Result<Option<Vec<u8>>, Problem> {
         let _span = request.timing.ask(self.id);
-        let deadline = || wait_for_deadline().boxed_local().shared();
-        let deadline = request.deadline.get_or_init(deadline).clone();
-        let body = Box::pin(self.body(request, path));
-        match select(deadline, body).await {
-            Either::Right((body, _)) => body,
-            Either::Left((Ok(timeout), _)) => Err(Problem::GatewayTimeout {
-                sibling: self.id,
-                cause: at(path, &format!("no response within {timeout} ms")),
-            }),
-            Either::Left((Err(problem), _)) => Err(problem),
-        }
+        let timeout = *TIMEOUT.get().await?;
+        let start = || Instant::now() + Duration::from_millis(timeout.into());
+        let deadline = request.deadline.get().unwrap_or_else(start);
+        request.deadline.set(Some(deadline));
+        let time_left = deadline.saturating_duration_since(Instant::now());
+        let body = wasi::within(time_left, self.body(request, path)).await;
+        body.unwrap_or_else(|| {
+            let cause = at(path, &format!("no response within {timeout} ms"));
+            Err(Problem::gateway_timeout(self.id, cause))
+        })
     }
 
     async fn body(&self, request: &Request, path: &str) -> Result<Option<Vec<u8>>, Problem> {
         let BaseUrl(url) = self.url.get().await?;
-        let id = (REQUEST_ID.to_owned(), request.id.clone().into_bytes());
-        let headers = std::iter::once(id).chain(request.trace_headers());
-        let response = wasi::get(url, path, headers.collect()).await;
-        let response = response.map_err(|error| self.unavailable(path, error.to_string()))?;
-        match response.status {
-            200 => {}
-            404 => return Ok(None),
-            status @ 500.. => return Err(self.unavailable(path, format!("status {status}"))),
-            status => return Err(self.bad_gateway(path, format!("status {status}"))),
+        let unavailable = |cause: String| Problem::sibling_unavailable(self.id, at(path, &cause));
+        let response = wasi::get(url, path, &request.headers_for_siblings()).await;
+        let response = response.map_err(|error| unavailable(error.to_string()))?;
+        let status = response.status;
+        match status {
+            StatusCode::OK => {}
+            StatusCode::NOT_FOUND => return Ok(None),
+            _ if status.is_server_error() => {
+                return Err(unavailable(format!("status {}", status.as_u16())));
+            }
+            _ => return Err(self.bad_gateway(path, format!("status {}", status.as_u16()))),
         }
         let content_type = &response.content_type;
         let media_type = content_type.split(';').next().unwrap_or_default().trim();
@@ -153,27 +155,14 @@ impl Sibling {
         body.map(Some).map_err(|cause| self.bad_gateway(path, cause))
     }
 
-    fn unavailable(&self, path: &str, cause: String) -> Problem {
-        Problem::Unavailable { sibling: self.id, cause: at(path, &cause) }
-    }
-
     fn bad_gateway(&self, path: &str, cause: String) -> Problem {
-        Problem::BadGateway { sibling: self.id, cause: at(path, &cause) }
+        Problem::bad_gateway(self.id, at(path, &cause))
     }
 }
 
 /// What went wrong at `path`, without its query: that may hold a hundred ids.
 fn at(path: &str, cause: &str) -> String {
     format!("{}: {cause}", path.split('?').next().unwrap_or_default())
-}
-
-/// Waits for the deadline, and gives the time-out in milliseconds. The kit has its
-/// own timer because Spin does not enforce the time-outs of a request's options on
-/// chained requests.
-async fn wait_for_deadline() -> Result<u64, Problem> {
-    let timeout = *TIMEOUT.get().await?;
-    wasi::sleep(Duration::from_millis(timeout)).await;
-    Ok(timeout)
 }
 
 /// `text`, encoded as one segment of a path.

@@ -90,7 +90,7 @@ impl Table {
         let reason = self.open().await?;
         let is_first = self.is_there.set(reason.is_none()).is_ok();
         if let Some(reason) = reason.filter(|_| is_first) {
-            log::warn(&format!("{reason}, so this instance serves the data file, read-only")).await;
+            log::warn(&format!("{reason}, so this instance serves the data file, read-only"));
         }
         Ok(reason.is_none())
     }
@@ -98,9 +98,9 @@ impl Table {
     /// The rows that `query` selects, or `None` if there is no database.
     ///
     /// # Errors
-    /// - [`Problem::DatabaseUnavailable`] if the database can't be used, or a newer
+    /// - [`Problem::database_unavailable`] if the database can't be used, or a newer
     ///   application has changed this table.
-    /// - [`Problem::Internal`] if it is new, and the data file is malformed.
+    /// - [`Problem::internal`] if it is new, and the data file is malformed.
     pub async fn read(
         &'static self,
         query: &str,
@@ -117,7 +117,7 @@ impl Table {
     /// Executes `statement`, and gives the rows that it returns. They are committed.
     ///
     /// # Errors
-    /// [`Problem::DatabaseUnavailable`] if that fails.
+    /// [`Problem::database_unavailable`] if that fails.
     pub async fn write(
         &'static self,
         statement: &str,
@@ -130,7 +130,7 @@ impl Table {
 
     /// What to answer after [`ATTEMPTS`].
     pub fn contended(&self) -> Problem {
-        Problem::DatabaseUnavailable(format!("`{}` changed too often meanwhile", self.name))
+        Problem::database_unavailable(format!("`{}` changed too often meanwhile", self.name))
     }
 
     /// Opens the database, and brings this table to its last version. Gives the reason if
@@ -164,7 +164,7 @@ impl Table {
         execute(&connection, VERSIONS, Vec::new()).await?;
         let version = self.version(&connection).await?;
         let Some(missing) = self.versions.get(version..) else {
-            return Err(Problem::DatabaseUnavailable(format!(
+            return Err(Problem::database_unavailable(format!(
                 "the table `{name}` has version {version}, and this service knows only version \
                  {newest}: run the newer service, or restore a copy of the database"
             )));
@@ -211,7 +211,7 @@ fn unavailable(error: String) -> Problem {
         ("I/O error", "look for a full disk, a limit of its files, or what is wrong with its disk"),
     ];
     let advice = advice.iter().find(|(part, _)| error.contains(part));
-    Problem::DatabaseUnavailable(match advice {
+    Problem::database_unavailable(match advice {
         Some((_, advice)) => format!("{error}: {advice}"),
         None => error,
     })
@@ -221,9 +221,9 @@ impl Row {
     /// The value in `column`, counted from 0.
     ///
     /// # Errors
-    /// [`Problem::Internal`] if there is none of that type.
+    /// [`Problem::internal`] if there is none of that type.
     pub fn get<'a, T: TryFrom<&'a Value>>(&'a self, column: usize) -> Result<T, Problem> {
         let value = self.0.get(column);
-        value.ok_or_else(|| Problem::Internal(format!("a row has an unexpected column {column}")))
+        value.ok_or_else(|| Problem::internal(format!("a row has an unexpected column {column}")))
     }
 }

@@ -7,23 +7,24 @@ use std::time::{Duration, Instant};
 /// The times of one request.
 pub(crate) struct Timing {
     start: Instant,
+    /// In the order in which they were asked.
     siblings: RefCell<Vec<Sibling>>,
 }
 
-/// A finished request to a sibling.
+/// A request to a sibling.
 struct Sibling {
     id: &'static str,
     /// Since the service began to answer.
     start: Duration,
-    duration: Duration,
+    /// Once it is finished.
+    duration: Option<Duration>,
 }
 
 /// A request to a sibling. It is finished when this is dropped, which also happens if
 /// its response is no longer needed.
 pub(crate) struct Span<'a> {
     timing: &'a Timing,
-    sibling: &'static str,
-    start: Instant,
+    index: usize,
 }
 
 impl Timing {
@@ -32,20 +33,22 @@ impl Timing {
     }
 
     /// Starts a request to the sibling with that component id.
-    pub(crate) fn ask(&self, sibling: &'static str) -> Span<'_> {
-        Span { timing: self, sibling, start: Instant::now() }
+    pub(crate) fn ask(&self, id: &'static str) -> Span<'_> {
+        let mut siblings = self.siblings.borrow_mut();
+        siblings.push(Sibling { id, start: self.start.elapsed(), duration: None });
+        Span { timing: self, index: siblings.len() - 1 }
     }
 
     /// The value of the header, in milliseconds: `service` until now, and each sibling
     /// with its start, which the standard has no parameter for. For example
     /// `users;dur=3.10, bookings;dur=1.24;start=0.41, movies;dur=1.02;start=1.80`.
     pub(crate) fn header(&self, service: &str) -> String {
-        let mut header = format!("{service};dur={:.2}", milliseconds(self.start.elapsed()));
-        let mut siblings = self.siblings.borrow_mut();
-        siblings.sort_by_key(|sibling| sibling.start);
-        for Sibling { id, start, duration } in siblings.iter() {
-            let (start, duration) = (milliseconds(*start), milliseconds(*duration));
-            header += &format!(", {id};dur={duration:.2};start={start:.2}");
+        let mut header = format!("{service};dur={}", milliseconds(self.start.elapsed()));
+        for Sibling { id, start, duration } in self.siblings.borrow().iter() {
+            if let Some(duration) = duration {
+                let (start, duration) = (milliseconds(*start), milliseconds(*duration));
+                header += &format!(", {id};dur={duration};start={start}");
+            }
         }
         header
     }
@@ -53,12 +56,14 @@ impl Timing {
 
 impl Drop for Span<'_> {
     fn drop(&mut self) {
-        let Self { timing, sibling: id, start } = *self;
-        let (start, duration) = (start - timing.start, start.elapsed());
-        timing.siblings.borrow_mut().push(Sibling { id, start, duration });
+        let elapsed = self.timing.start.elapsed();
+        let sibling = &mut self.timing.siblings.borrow_mut()[self.index];
+        sibling.duration = Some(elapsed.saturating_sub(sibling.start));
     }
 }
 
-fn milliseconds(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1000.0
+/// With two digits. A component without the formatting of floats is smaller.
+fn milliseconds(duration: Duration) -> String {
+    let hundredths = duration.as_micros() / 10;
+    format!("{}.{:02}", hundredths / 100, hundredths % 100)
 }

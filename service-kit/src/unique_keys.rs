@@ -36,10 +36,9 @@ impl<'de> Visitor<'de> for UniqueKeys {
     fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self, A::Error> {
         let mut keys = BTreeSet::new();
         while let Some(key) = object.next_key::<String>()? {
-            if keys.contains(&key) {
+            if let Some(key) = keys.replace(key) {
                 return Err(A::Error::custom(format!("duplicate key `{key}`")));
             }
-            keys.insert(key);
             object.next_value::<Self>()?;
         }
         Ok(self)

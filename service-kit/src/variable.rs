@@ -29,22 +29,20 @@ impl<T: FromStr> Variable<T> {
     /// Its value.
     ///
     /// # Errors
-    /// [`Problem::Internal`] if the component does not have it, or it is malformed.
+    /// [`Problem::internal`] if the component does not have it, or it is malformed.
     pub async fn get(&self) -> Result<&T, Problem> {
         if let Some(value) = self.value.get() {
             return Ok(value);
         }
-        let text = wasi::variable(self.name).await.map_err(Problem::Internal)?;
-        let text = text.or_else(|| self.default.map(str::to_owned));
-        let text = text.ok_or_else(|| {
-            Problem::Internal(format!(
-                "the component has no variable `{}`; give it one in spin.toml",
-                self.name
+        let Self { name, default, expected, .. } = *self;
+        let given = wasi::variable(name).await.map_err(Problem::internal)?;
+        let text = given.or_else(|| default.map(str::to_owned)).ok_or_else(|| {
+            Problem::internal(format!(
+                "the component has no variable `{name}`; give it one in spin.toml"
             ))
         })?;
         let value = text.parse().map_err(|_| {
-            let (name, expected) = (self.name, self.expected);
-            Problem::Internal(format!("the variable `{name}` must be {expected}; got {text:?}"))
+            Problem::internal(format!("the variable `{name}` must be {expected}; got {text:?}"))
         })?;
         Ok(self.value.get_or_init(|| value))
     }

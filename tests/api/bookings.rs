@@ -119,7 +119,7 @@ fn only_a_known_user_books_and_only_what_is_shown() {
 }
 
 #[test]
-fn conditions_of_a_write_are_those_of_rfc_9110() {
+fn a_write_succeeds_only_if_its_conditions_are_met() {
     write_alone();
     let path = uri("peter_curley", CREED);
     for (name, tags) in [("if-match", "*"), ("if-match", "\"x\"")] {

@@ -8,6 +8,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use host::{Body, full};
 use http::{Method, Request, Response};
+use serde_json::Value;
 use support::Lines;
 
 use crate::architecture::{component_of, manifest};
@@ -60,12 +61,17 @@ pub fn calls() -> Vec<Call> {
     calls.collect()
 }
 
-/// The lines that the component which answers at `path` has written.
+/// What the component which answers at `path` has logged: `[<request id>] <message>`, or a
+/// line as it is, if that is no JSON object.
 pub fn lines_of(path: &str, lines: &Lines) -> Vec<String> {
     let component = format!("{}: ", component_of(&manifest(), path));
     let text = lines.text();
     let own = text.lines().filter_map(|line| line.strip_prefix(&component));
-    own.map(str::to_owned).collect()
+    let event = |line| {
+        let event: Value = serde_json::from_str(line).ok()?;
+        Some(format!("[{}] {}", event["request_id"].as_str()?, event["message"].as_str()?))
+    };
+    own.map(|line| event(line).unwrap_or_else(|| line.to_owned())).collect()
 }
 
 pub fn now(response: Response<Body>) -> BoxFuture<'static, Response<Body>> {

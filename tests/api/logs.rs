@@ -11,36 +11,23 @@ use crate::{application, loader, send_to};
 const TRACE_ID: &str = "0af7651916cd43dd8448eb211c80319c";
 const TRACE_PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
-/// The lines that a request for suggestions leaves, whose sibling fails.
-fn lines(format: &str, trace_parent: &'static str) -> Vec<String> {
+/// The object that a request for suggestions logs, whose sibling fails.
+fn logged(trace_parent: &'static str) -> Value {
     let lines = Lines::default();
     let failing = |_| async { Response::builder().status(500).body(host::empty()).unwrap() };
-    let app = loader().log(lines.log()).variable("log_format", format).replace("movies", failing);
-    let app = app.load().expect("an application");
+    let app = loader().log(lines.log()).replace("movies", failing).load().expect("an application");
     let mut request = request(Method::GET, "/users/dwight_schrute/suggested");
     request.headers_mut().insert("x-request-id", HeaderValue::from_static("the-id"));
     request.headers_mut().insert("traceparent", HeaderValue::from_static(trace_parent));
     assert_eq!(send_to(&app, request).status, 503);
-    lines
-        .text()
-        .lines()
-        .map(|line| line.strip_prefix("users: ").expect("a line of it").to_owned())
-        .collect()
-}
-
-const MESSAGE: &str = "GET /users/dwight_schrute/suggested: movies: /movies/top: status 500";
-
-#[test]
-fn a_failure_is_a_line_of_text_by_default() {
-    let lines = lines("text", TRACE_PARENT);
-    assert_eq!(lines, [format!("[the-id] {MESSAGE}")]);
+    let text = lines.text();
+    let [line] = &text.lines().collect::<Vec<_>>()[..] else { panic!("{text}") };
+    serde_json::from_str(line.strip_prefix("users: ").expect("a line of it")).expect("JSON")
 }
 
 #[test]
-fn a_failure_is_a_json_object_if_that_is_asked_for() {
-    let lines = lines("json", TRACE_PARENT);
-    let [line] = &lines[..] else { panic!("{lines:?}") };
-    let event: Value = serde_json::from_str(line).expect("JSON");
+fn a_failure_is_a_line_with_a_json_object() {
+    let event = logged(TRACE_PARENT);
     let time = event["time"].as_str().expect("a time");
     let digits = |char: char| if char.is_ascii_digit() { '0' } else { char };
     assert_eq!(time.chars().map(digits).collect::<String>(), "0000-00-00T00:00:00.000Z");
@@ -50,7 +37,7 @@ fn a_failure_is_a_json_object_if_that_is_asked_for() {
         "component": "users",
         "request_id": "the-id",
         "trace_id": TRACE_ID,
-        "message": MESSAGE,
+        "message": "GET /users/dwight_schrute/suggested: movies: /movies/top: status 500",
     });
     assert_eq!(event, expected);
 }
@@ -64,16 +51,8 @@ fn a_trace_that_is_malformed_is_not_logged() {
         "00-00000000000000000000000000000000-b7ad6b7169203331-01",
         "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01",
     ] {
-        let line = lines("json", malformed).remove(0);
-        assert_eq!(serde_json::from_str::<Value>(&line).expect("JSON").get("trace_id"), None);
+        assert_eq!(logged(malformed).get("trace_id"), None);
     }
-}
-
-#[test]
-fn an_unknown_format_is_logged_as_text() {
-    let lines = lines("xml", TRACE_PARENT);
-    let wrong = "the variable `log_format` must be `text` or `json`; got \"xml\"".to_owned();
-    assert_eq!(lines, [wrong, format!("[the-id] {MESSAGE}")]);
 }
 
 #[test]
@@ -81,7 +60,7 @@ fn what_is_logged_without_a_request_has_no_id() {
     let lines = Lines::default();
     let copy = support::copy(&application());
     support::edit(&copy.path().join("spin.toml"), "sqlite_databases = [\"default\"]\n", "");
-    let app = support::loader(copy.path()).log(lines.log()).variable("log_format", "json");
+    let app = support::loader(copy.path()).log(lines.log());
     let app = app.load().expect("an application");
     assert_eq!(send_to(&app, request(Method::GET, "/bookings")).status, 200);
     let text = lines.text();

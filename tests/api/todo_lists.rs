@@ -121,7 +121,7 @@ fn only_a_known_user_gets_a_list() {
 }
 
 #[test]
-fn conditions_of_a_write_are_those_of_rfc_9110() {
+fn a_write_succeeds_only_if_its_conditions_are_met() {
     write_alone();
     for tags in ["*", "\"x\"", ""] {
         expect_problem(&put_with("[]", "if-match", tags), 412, LIST);

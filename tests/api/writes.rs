@@ -188,11 +188,11 @@ fn a_list_of_the_wrong_shape_is_422_and_the_detail_says_which() {
     write_alone();
     let (items, item) = (|n| format!("[{}]", vec!["\"\""; n].join(",")), |n| "é".repeat(n));
     for (body, expected) in [
-        ("{}".to_owned(), "array of strings"),
-        ("\"a\"".into(), "array of strings"),
-        ("null".into(), "array of strings"),
-        ("[\"a\", 1]".into(), "Item 2"),
-        ("[[\"a\"]]".into(), "Item 1"),
+        ("{}".to_owned(), "expected a sequence at line 1 column"),
+        ("\"a\"".into(), "expected a sequence at line 1 column"),
+        ("null".into(), "expected a sequence at line 1 column"),
+        ("[\"a\", true]".into(), "boolean `true`, expected a string at line 1 column 10"),
+        ("[[\"a\"]]".into(), "expected a string at line 1 column"),
         (items(1001), "1001 items"),
         (format!("[\"\", \"\", \"{}\"]", item(1001)), "Item 3 of the list has 1001 characters"),
     ] {

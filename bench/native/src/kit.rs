@@ -35,11 +35,50 @@ pub mod variable;
 pub mod wasi;
 
 pub use conditions::Conditions;
-pub use data_file::{DataFile, Fields, Record, Records};
+pub use data_file::{DataFile, Fields, Record, Records, parse};
 pub use problem::Problem;
 pub use request::Request;
 pub use response::Response;
 pub use route::{Route, get};
+pub use service::handle;
 pub use sibling::Sibling;
 pub use table::{Row, Table, Value};
 pub use variable::Variable;
+
+/// The handler that the components export: `main.rs` calls this crate `wasip3`, too.
+pub mod exports {
+    pub mod http {
+        pub mod handler {
+            use crate::http::types::{ErrorCode, Request, Response};
+
+            pub trait Guest {
+                fn handle(request: Request) -> impl Future<Output = Result<Response, ErrorCode>>;
+            }
+        }
+    }
+}
+
+pub mod http {
+    pub mod types {
+        pub use std::convert::Infallible as ErrorCode;
+
+        pub type Request = crate::wasi::RawRequest;
+        pub type Response = hyper::Response<http_body_util::Full<hyper::body::Bytes>>;
+    }
+
+    pub mod service {
+        pub use crate::export;
+    }
+}
+
+/// Lets `main.rs` call the handler of the module.
+#[macro_export]
+macro_rules! export {
+    ($service:ident) => {
+        pub fn handle(
+            request: $crate::wasi::RawRequest,
+        ) -> futures::future::LocalBoxFuture<'static, $crate::wasi::RawResult> {
+            Box::pin(<$service as Guest>::handle(request))
+        }
+    };
+}

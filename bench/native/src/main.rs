@@ -26,6 +26,9 @@ mod showtimes;
 #[path = "../../../components/users/src/lib.rs"]
 mod users;
 
+// What the components export their handlers with.
+extern crate service_kit as wasip3;
+
 use std::env;
 
 use mimalloc::MiMalloc;
@@ -40,10 +43,10 @@ fn main() {
     let service = arguments.next().expect("the name of a service");
     let address = arguments.next().expect("an address, as in `127.0.0.1:5000`");
     let handle = match &service[..] {
-        "bookings" => bookings::component::handle,
-        "movies" => movies::component::handle,
-        "showtimes" => showtimes::component::handle,
-        "users" => users::component::handle,
+        "bookings" => bookings::handle,
+        "movies" => movies::handle,
+        "showtimes" => showtimes::handle,
+        "users" => users::handle,
         _ => panic!("no such service: `{service}`"),
     };
     wasi::serve(&address, handle);

@@ -14,7 +14,7 @@ use std::time::Duration;
 use futures::future::LocalBoxFuture;
 use futures::{Stream, StreamExt};
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, Request as HttpRequest, Response as HttpResponse, Uri};
+use http::{HeaderMap, Request as HttpRequest, Response as HttpResponse, StatusCode, Uri};
 use http_body_util::{BodyExt, Empty, Full, Limited};
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::server::conn::http1;
@@ -30,6 +30,7 @@ use tokio::sync::Mutex;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::{LocalSet, spawn_blocking, spawn_local};
 
+use crate::problem::Problem;
 use crate::request::Request;
 use crate::response::Response;
 
@@ -41,21 +42,11 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// the components.
 const MAX_UNREAD: usize = 1024 * 1024;
 
-/// Exports `$handler`, an `async` closure from `&mut Request` to `Response`.
-#[macro_export]
-macro_rules! export_http_handler {
-    ($handler:expr) => {
-        pub mod component {
-            pub fn handle(
-                request: &mut $crate::Request,
-            ) -> futures::future::LocalBoxFuture<'_, $crate::Response> {
-                Box::pin(($handler)(request))
-            }
-        }
-    };
-}
+/// What a service gets, and what it gives.
+pub type RawRequest = HttpRequest<Incoming>;
+pub type RawResult = Result<HttpResponse<Full<Bytes>>, Infallible>;
 
-pub type Handler = for<'a> fn(&'a mut Request) -> LocalBoxFuture<'a, Response>;
+pub type Handler = fn(RawRequest) -> LocalBoxFuture<'static, RawResult>;
 
 thread_local! {
     static CLIENT: Client<HttpConnector, Empty<Bytes>> = {
@@ -87,38 +78,37 @@ fn answer(mut streams: UnboundedReceiver<std::net::TcpStream>, handler: Handler)
             // Small responses must not wait for the acknowledgement of earlier ones.
             _ = stream.set_nodelay(true).and_then(|()| stream.set_nonblocking(true));
             let Ok(stream) = TcpStream::from_std(stream) else { continue };
-            let service = service_fn(move |request| handle(request, handler));
+            let service = service_fn(handler);
             spawn_local(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
         }
     });
 }
 
-async fn handle(
-    request: HttpRequest<Incoming>,
-    handler: Handler,
-) -> Result<HttpResponse<Full<Bytes>>, Infallible> {
+/// Answers `request` with what `handler` makes of it.
+pub(crate) async fn handle(
+    request: RawRequest,
+    handler: impl AsyncFnOnce(&mut Request) -> Response,
+) -> RawResult {
     let (head, body) = request.into_parts();
     let has_body = !body.is_end_stream();
-    let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
     let values = move |name: &str| bytes(&head.headers, name);
     let body = receive_body(body).boxed_local();
-    let mut request = Request::new(head.method, target, values, body);
+    let mut request = Request::new(head.method, head.uri, values, body);
     let response = handler(&mut request).await;
     if has_body {
         spawn_local(skip_body(request));
     }
-    let mut sent = HttpResponse::builder().status(response.status);
-    for (name, value) in &response.headers {
-        sent = sent.header(*name, &value[..]);
-    }
-    Ok(sent.body(Full::from(response.body)).expect("headers that the kit made"))
+    let mut sent = HttpResponse::new(Full::from(response.body));
+    *sent.status_mut() = response.status;
+    *sent.headers_mut() = response.headers;
+    Ok(sent)
 }
 
 /// The parts of `body`.
-fn receive_body(body: Incoming) -> impl Stream<Item = Result<Vec<u8>, String>> {
+fn receive_body(body: Incoming) -> impl Stream<Item = Result<Vec<u8>, Problem>> {
     body.into_data_stream().map(|part| match part {
         Ok(part) => Ok(part.into()),
-        Err(error) => Err(error.to_string()),
+        Err(_) => Err(Problem::bad_request("The body broke off.")),
     })
 }
 
@@ -138,7 +128,7 @@ fn bytes(headers: &HeaderMap, name: &str) -> Vec<Vec<u8>> {
 
 /// The response of another service. Its body has not been read yet.
 pub(crate) struct ClientResponse {
-    pub(crate) status: u16,
+    pub(crate) status: StatusCode,
     pub(crate) content_type: String,
     response: HttpResponse<Incoming>,
 }
@@ -147,19 +137,17 @@ pub(crate) struct ClientResponse {
 pub(crate) async fn get(
     url: &Uri,
     target: &str,
-    headers: Vec<(String, Vec<u8>)>,
+    headers: &HeaderMap,
 ) -> Result<ClientResponse, String> {
     let authority = url.authority().map_or("", |authority| authority.as_str());
-    let mut request = HttpRequest::get(format!("http://{authority}{target}"));
-    for (name, value) in headers {
-        request = request.header(name, value);
-    }
-    let request = request.body(Empty::new()).map_err(|error| error.to_string())?;
+    let request = HttpRequest::get(format!("http://{authority}{target}"));
+    let mut request = request.body(Empty::new()).map_err(|error| error.to_string())?;
+    *request.headers_mut() = headers.clone();
     let response = CLIENT.with(|client| client.request(request)).await;
     let response = response.map_err(|error| error.to_string())?;
     let content_type = bytes(response.headers(), CONTENT_TYPE.as_str()).pop();
     Ok(ClientResponse {
-        status: response.status().as_u16(),
+        status: response.status(),
         content_type: content_type.and_then(|v| String::from_utf8(v).ok()).unwrap_or_default(),
         response,
     })
@@ -173,9 +161,9 @@ impl ClientResponse {
     }
 }
 
-/// Waits for `duration`.
-pub(crate) async fn sleep(duration: Duration) {
-    tokio::time::sleep(duration).await;
+/// What `future` gives, or `None` if that takes longer than `duration`.
+pub(crate) async fn within<T>(duration: Duration, future: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout(duration, future).await.ok()
 }
 
 /// A connection to the database at the path `SQLITE_DB`. The threads of a process share

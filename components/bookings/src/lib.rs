@@ -18,11 +18,13 @@ use serde::Serialize;
 use service_kit::sibling::encode_segment;
 use service_kit::table::ATTEMPTS;
 use service_kit::{
-    DataFile, Problem, Request, Response, Route, Sibling, Table, Value, Variable, get, service,
+    DataFile, Problem, Request, Response, Route, Sibling, Table, Value, Variable, get, parse,
 };
+use wasip3::exports::http::handler::Guest;
+use wasip3::http::types::{self, ErrorCode};
 
 /// The bookings of a new database, and all of them where there is no database.
-static FILE: DataFile<Bookings> = DataFile::new("data/cinema/bookings.json", serde_json::from_str);
+static FILE: DataFile<Bookings> = DataFile::new("data/cinema/bookings.json", parse);
 
 /// The order of `id` is that of booking. Each of the two constraints has an index: for
 /// the bookings of a user, and for the seats of a show.
@@ -70,7 +72,15 @@ static SHOWTIMES: Sibling = Sibling::new("showtimes", "showtimes_url");
 /// How many seats each show has.
 static SEATS: Variable<u32> = Variable::new("seats", Some("100"), "a number of seats");
 
-service!(route);
+struct Service;
+
+impl Guest for Service {
+    async fn handle(request: types::Request) -> Result<types::Response, ErrorCode> {
+        service_kit::handle(request, env!("CARGO_PKG_NAME"), route).await
+    }
+}
+
+wasip3::http::service::export!(Service);
 
 fn route(request: &Request) -> Route<'_> {
     match request.segments()[..] {
@@ -78,7 +88,7 @@ fn route(request: &Request) -> Route<'_> {
         ["bookings", username] => get(list_bookings_of(username)),
         ["bookings", username, date, movie] => {
             let booking = Booking::new(username, date, movie);
-            get(show(booking.clone())).writes(
+            get(show(booking.clone())).put_and_delete(
                 request,
                 &TABLE,
                 book(request, booking.clone()),
@@ -103,7 +113,7 @@ async fn list_bookings() -> Result<Response, Problem> {
 
 async fn list_bookings_of(username: &str) -> Result<Response, Problem> {
     let none = || {
-        Problem::NotFound(format!("`{username}` has no bookings. GET /bookings lists them all."))
+        Problem::not_found(format!("`{username}` has no bookings. GET /bookings lists them all."))
     };
     let query = "SELECT date, movie FROM bookings WHERE username = ? ORDER BY id";
     let Some(rows) = TABLE.read(query, [username.into()]).await? else {
@@ -122,9 +132,16 @@ async fn show(booking: Booking<'_>) -> Result<Response, Problem> {
 
 async fn book(request: &Request, booking: Booking<'_>) -> Result<Response, Problem> {
     let seats = *SEATS.get().await?;
-    booking.check_references(request).await?;
     let response = Response::json(&booking)?;
     let conditions = request.conditions();
+    if let Err(problem) = booking.check_references(request).await {
+        // What is booked stays booked, whatever has become of the user and the show.
+        if !booking.exists().await? {
+            return Err(problem);
+        }
+        conditions.check_write(Some(response.etag()))?;
+        return Ok(response.put(booking.uri, false));
+    }
     let may_create = conditions.allow_write(None);
     for _ in 0..ATTEMPTS {
         if booking.insert(seats, may_create).await? {
@@ -136,13 +153,13 @@ async fn book(request: &Request, booking: Booking<'_>) -> Result<Response, Probl
             return Ok(response.put(booking.uri, false));
         }
         if taken >= seats {
-            return Err(Problem::Conflict {
-                response: "SoldOut",
-                detail: format!(
-                    "All {seats} seats are booked. GET /seats/{} shows which shows have some left.",
-                    booking.date
+            let date = booking.date;
+            return Err(Problem::conflict(
+                "SoldOut",
+                format!(
+                    "All {seats} seats are booked. GET /seats/{date} shows which shows have some left."
                 ),
-            });
+            ));
         }
         // Somebody has cancelled since the booking was refused.
     }
@@ -156,13 +173,18 @@ async fn cancel(request: &Request, booking: Booking<'_>) -> Result<Response, Pro
     if booking.delete(may_delete).await? {
         Ok(Response::no_content())
     } else if !may_delete && booking.exists().await? {
-        Err(Problem::PreconditionFailed)
+        Err(Problem::precondition_failed())
     } else {
         Err(booking.not_found())
     }
 }
 
 async fn show_seats(date: &str) -> Result<Response, Problem> {
+    if date.len() != 8 || !date.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(Problem::not_found(format!(
+            "There is no date `{date}`. Dates are written YYYYMMDD."
+        )));
+    }
     let seats = *SEATS.get().await?;
     let query = "SELECT movie, booked FROM booked_seats WHERE date = ? AND booked > 0";
     let mut taken = BTreeMap::<String, u32>::new();
@@ -222,7 +244,7 @@ impl<'a> Booking<'a> {
         let shows = SHOWTIMES.get::<Vec<String>>(request, &shows);
         let (user, shows) = join(user, shows).await;
         if !user? {
-            return Err(Problem::NotFound(format!(
+            return Err(Problem::not_found(format!(
                 "No user is called `{}`. GET /users lists them all.",
                 self.username
             )));
@@ -232,7 +254,7 @@ impl<'a> Booking<'a> {
                 "The movie `{}` is not shown on `{}`. GET /showtimes lists the shows.",
                 self.movie, self.date
             );
-            return Err(Problem::Conflict { response: "NotShown", detail });
+            return Err(Problem::conflict("NotShown", detail));
         }
         Ok(())
     }
@@ -278,6 +300,6 @@ impl<'a> Booking<'a> {
 
     fn not_found(&self) -> Problem {
         let Self { date, movie, username, .. } = self;
-        Problem::NotFound(format!("`{username}` has not booked the movie `{movie}` on `{date}`."))
+        Problem::not_found(format!("`{username}` has not booked the movie `{movie}` on `{date}`."))
     }
 }

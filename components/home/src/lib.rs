@@ -24,11 +24,21 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::Value;
-use service_kit::{DataFile, Problem, Request, Response, Route, get, service};
+use service_kit::{DataFile, Problem, Request, Response, Route, get, parse};
+use wasip3::exports::http::handler::Guest;
+use wasip3::http::types::{self, ErrorCode};
 
-static API: DataFile<Value> = DataFile::new("components/home/openapi.json", serde_json::from_str);
+static API: DataFile<Value> = DataFile::new("components/home/openapi.json", parse);
 
-service!(route);
+struct Service;
+
+impl Guest for Service {
+    async fn handle(request: types::Request) -> Result<types::Response, ErrorCode> {
+        service_kit::handle(request, env!("CARGO_PKG_NAME"), route).await
+    }
+}
+
+wasip3::http::service::export!(Service);
 
 fn route(request: &Request) -> Route<'_> {
     match request.segments()[..] {

@@ -12,20 +12,32 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
 
-use serde::ser::Error;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::Deserialize;
+use serde::de::Error;
 use service_kit::sibling::encode_segment;
-use service_kit::{DataFile, Problem, Record, Records, Request, Response, Route, get, service};
+use service_kit::{DataFile, Fields, Problem, Record, Records, Request, Response, Route, get};
+use wasip3::exports::http::handler::Guest;
+use wasip3::http::types::{self, ErrorCode};
 
-/// The most `id` parameters of a request, and its largest `limit`. The service
-/// `users` relies on it.
-const MAX_MOVIES: usize = 100;
+/// The most `id` parameters of a request. The service `users` relies on it.
+const MAX_IDS: usize = 100;
 
-static MOVIES: DataFile<Movies> = DataFile::new("data/cinema/movies.json", Movies::parse);
+/// The largest `limit`: enough to find movies that somebody who has booked [`MAX_IDS`] of
+/// them has not.
+const MAX_LIMIT: u64 = 200;
 
-service!(route);
+static MOVIES: DataFile<Movies> = DataFile::new("data/cinema/movies.json", parse);
+
+struct Service;
+
+impl Guest for Service {
+    async fn handle(request: types::Request) -> Result<types::Response, ErrorCode> {
+        service_kit::handle(request, env!("CARGO_PKG_NAME"), route).await
+    }
+}
+
+wasip3::http::service::export!(Service);
 
 fn route(request: &Request) -> Route<'_> {
     match request.segments()[..] {
@@ -40,39 +52,60 @@ fn route(request: &Request) -> Route<'_> {
 fn list_movies(movies: &Movies, request: &Request) -> Result<Response, Problem> {
     let ids = request.parameters("id")?;
     if ids.is_empty() {
-        return Response::json(&movies.records);
+        return Response::json(movies);
     }
-    if ids.len() > MAX_MOVIES {
-        return Err(Problem::BadRequest(format!(
-            "The query parameter `id` is given {} times; at most {MAX_MOVIES} are allowed.",
+    if ids.len() > MAX_IDS {
+        return Err(Problem::bad_request(format!(
+            "The query parameter `id` is given {} times; at most {MAX_IDS} are allowed.",
             ids.len()
         )));
     }
-    let mut chosen = BTreeMap::new();
-    chosen.extend(ids.iter().filter_map(|id| Some((id, movies.records.get(id)?))));
-    Response::json(&chosen)
+    let chosen = ids.iter().filter_map(|id| Some((id, movies.get(id)?)));
+    Response::json(&chosen.collect::<BTreeMap<_, _>>())
 }
 
 fn list_top_movies(movies: &Movies, request: &Request) -> Result<Response, Problem> {
-    let limit = request.number_parameter("limit", 1..=MAX_MOVIES as u64, 3)? as usize;
+    let limit = request.number_parameter("limit", 1..=MAX_LIMIT, 3)? as usize;
     let offset = request.number_parameter("offset", 0..=u64::MAX, 0)?;
     let offset = usize::try_from(offset).unwrap_or(usize::MAX);
-    let top = movies.ranking().iter().skip(offset).take(limit);
-    Response::json(&top.map(|index| WithUri(&movies.records.all()[*index])).collect::<Vec<_>>())
+    let top = ranking(movies).into_iter().skip(offset).take(limit);
+    Response::json(&top.map(|(id, movie)| with_uri(id, movie)).collect::<Vec<_>>())
 }
 
 fn show_movie(movies: &Movies, id: &str) -> Result<Response, Problem> {
-    let movie = movies.records.get(id).ok_or_else(|| {
-        Problem::NotFound(format!("No movie has the id `{id}`. GET /movies lists them all."))
+    let movie = movies.get(id).ok_or_else(|| {
+        Problem::not_found(format!("No movie has the id `{id}`. GET /movies lists them all."))
     })?;
-    Response::json(&WithUri(movie))
+    Response::json(&with_uri(id, movie))
 }
 
-/// The movies of the data file.
-struct Movies {
-    records: Records<Movie>,
-    /// The indices of the records, best rated first; sorted when first needed.
-    ranking: OnceLock<Vec<usize>>,
+/// The movies, best rated first.
+fn ranking(movies: &Movies) -> Vec<(&str, &Record<Movie>)> {
+    let mut ranking: Vec<_> = movies.all().collect();
+    ranking.sort_unstable_by(|(a_id, a), (b_id, b)| {
+        let by_rating = b.known.rating.0.total_cmp(&a.known.rating.0);
+        by_rating.then_with(|| (&a.known.title, a_id).cmp(&(&b.known.title, b_id)))
+    });
+    ranking
+}
+
+/// All fields of a movie, and its uri.
+fn with_uri(id: &str, movie: &Record<Movie>) -> Fields {
+    let mut fields = movie.fields.clone();
+    fields.insert("uri".into(), format!("/movies/{}", encode_segment(id)).into());
+    fields
+}
+
+/// The movies by id.
+type Movies = Records<Movie>;
+
+fn parse(text: &str) -> serde_json::Result<Movies> {
+    let movies = Movies::parse(text)?;
+    if let Some((key, movie)) = movies.all().find(|(key, movie)| *key != movie.known.id) {
+        let id = &movie.known.id;
+        return Err(Error::custom(format!("the movie at the key `{key}` has the id `{id}`")));
+    }
+    Ok(movies)
 }
 
 /// The fields of a movie that this service knows.
@@ -102,52 +135,13 @@ impl TryFrom<f64> for Rating {
     }
 }
 
-impl Movies {
-    fn parse(text: &'static str) -> serde_json::Result<Self> {
-        let records = Records::<Movie>::parse(text)?;
-        if let Some(movie) = records.all().iter().find(|movie| movie.key != movie.known.id) {
-            let (key, id) = (&movie.key, &movie.known.id);
-            let message = format!("the movie at the key `{key}` has the id `{id}`");
-            return Err(serde::de::Error::custom(message));
-        }
-        Ok(Self { records, ranking: OnceLock::new() })
-    }
-
-    fn ranking(&self) -> &[usize] {
-        self.ranking.get_or_init(|| {
-            let movies = self.records.all();
-            let mut ranking = Vec::from_iter(0..movies.len());
-            ranking.sort_unstable_by(|a, b| {
-                let (a, b) = (&movies[*a], &movies[*b]);
-                let by_rating = b.known.rating.0.total_cmp(&a.known.rating.0);
-                by_rating.then_with(|| (&a.known.title, &a.key).cmp(&(&b.known.title, &b.key)))
-            });
-            ranking
-        })
-    }
-}
-
-/// All fields of a movie, and its uri.
-struct WithUri<'a>(&'a Record<Movie>);
-
-impl Serialize for WithUri<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let uri = format!("/movies/{}", encode_segment(&self.0.key)).into();
-        let mut fields = BTreeMap::new();
-        fields.extend(self.0.fields().map_err(S::Error::custom)?);
-        let name = "uri".to_owned();
-        fields.insert(&name, &uri);
-        fields.serialize(serializer)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn equal_ratings_are_ranked_by_title_and_then_by_id() {
-        let movies = Movies::parse(
+        let movies = parse(
             r#"{
                 "c": {"id": "c", "title": "B", "director": "", "rating": 8},
                 "b": {"id": "b", "title": "A", "director": "", "rating": 8.0},
@@ -156,8 +150,7 @@ mod tests {
             }"#,
         )
         .unwrap();
-        let ranking =
-            movies.ranking().iter().map(|index| movies.records.all()[*index].key.as_str());
+        let ranking = ranking(&movies).into_iter().map(|(id, _)| id);
         assert_eq!(ranking.collect::<Vec<_>>(), ["d", "b", "a", "c"]);
     }
 
@@ -166,7 +159,7 @@ mod tests {
         for rating in ["0.9", "10.1", "-3"] {
             let record =
                 format!(r#"{{"id": "", "title": "", "director": "", "rating": {rating}}}"#);
-            assert!(Movies::parse(format!(r#"{{"a": {record}}}"#).leak()).is_err(), "{rating}");
+            assert!(parse(&format!(r#"{{"a": {record}}}"#)).is_err(), "{rating}");
         }
     }
 }

@@ -11,12 +11,21 @@
 
 use std::collections::BTreeMap;
 
-use service_kit::{DataFile, Problem, Request, Response, Route, get, service};
+use service_kit::{DataFile, Problem, Request, Response, Route, get, parse};
+use wasip3::exports::http::handler::Guest;
+use wasip3::http::types::{self, ErrorCode};
 
-static SHOWTIMES: DataFile<Showtimes> =
-    DataFile::new("data/cinema/showtimes.json", serde_json::from_str);
+static SHOWTIMES: DataFile<Showtimes> = DataFile::new("data/cinema/showtimes.json", parse);
 
-service!(route);
+struct Service;
+
+impl Guest for Service {
+    async fn handle(request: types::Request) -> Result<types::Response, ErrorCode> {
+        service_kit::handle(request, env!("CARGO_PKG_NAME"), route).await
+    }
+}
+
+wasip3::http::service::export!(Service);
 
 fn route(request: &Request) -> Route<'_> {
     match request.segments()[..] {
@@ -28,7 +37,7 @@ fn route(request: &Request) -> Route<'_> {
 
 fn list_movies_on(showtimes: &Showtimes, date: &str) -> Result<Response, Problem> {
     let movies = showtimes.get(date).ok_or_else(|| {
-        Problem::NotFound(format!(
+        Problem::not_found(format!(
             "No movie is shown on `{date}`. Dates are written YYYYMMDD; GET /showtimes lists them."
         ))
     })?;

@@ -17,8 +17,10 @@ use serde_json::json;
 use service_kit::sibling::encode_segment;
 use service_kit::table::ATTEMPTS;
 use service_kit::{
-    Conditions, DataFile, Problem, Request, Response, Route, Sibling, Table, Value, get, service,
+    Conditions, DataFile, Problem, Request, Response, Route, Sibling, Table, Value, get, parse,
 };
+use wasip3::exports::http::handler::Guest;
+use wasip3::http::types::{self, ErrorCode};
 
 /// The most lists of a user. With it, the lists of a user stay smaller than what
 /// `todo-users` reads of a response.
@@ -31,7 +33,7 @@ const MAX_ITEMS: usize = 1000;
 const MAX_ITEM: usize = 1000;
 
 /// The lists of a new database, and all of them where there is no database.
-static FILE: DataFile<Lists> = DataFile::new("data/todo/lists.json", serde_json::from_str);
+static FILE: DataFile<Lists> = DataFile::new("data/todo/lists.json", parse);
 
 /// `items` is an array in JSON.
 static TABLE: Table = Table::new(
@@ -56,7 +58,15 @@ static TABLE: Table = Table::new(
 
 static USERS: Sibling = Sibling::new("todo-users", "todo_users_url");
 
-service!(route);
+struct Service;
+
+impl Guest for Service {
+    async fn handle(request: types::Request) -> Result<types::Response, ErrorCode> {
+        service_kit::handle(request, env!("CARGO_PKG_NAME"), route).await
+    }
+}
+
+wasip3::http::service::export!(Service);
 
 fn route(request: &Request) -> Route<'_> {
     match request.segments()[..] {
@@ -64,7 +74,12 @@ fn route(request: &Request) -> Route<'_> {
         ["todo", "lists", username] => get(show_lists_of(username)),
         ["todo", "lists", username, name] => {
             let list = List { username, name };
-            get(show(list)).writes(request, &TABLE, replace(request, list), delete(request, list))
+            get(show(list)).put_and_delete(
+                request,
+                &TABLE,
+                replace(request, list),
+                delete(request, list),
+            )
         }
         _ => Route::UNKNOWN,
     }
@@ -81,25 +96,25 @@ async fn list_names() -> Result<Response, Problem> {
 
 async fn show_lists_of(username: &str) -> Result<Response, Problem> {
     let none = || {
-        Problem::NotFound(format!("`{username}` has no lists. GET /todo/users lists the users."))
+        Problem::not_found(format!("`{username}` has no lists. GET /todo/users lists the users."))
     };
     let query = "SELECT name, items FROM todo_lists WHERE username = ?";
     let Some(rows) = TABLE.read(query, [username.into()]).await? else {
         return Response::json(FILE.read()?.get(username).ok_or_else(none)?);
     };
-    let lists = rows.iter().map(|row| Ok((row.get::<&str>(0)?, parse(row.get(1)?)?)));
+    let lists = rows.iter().map(|row| Ok((row.get::<&str>(0)?, parse_items(row.get(1)?)?)));
     let lists = lists.collect::<Result<BTreeMap<_, _>, Problem>>()?;
     if lists.is_empty() { Err(none()) } else { Response::json(&lists) }
 }
 
 async fn show(list: List<'_>) -> Result<Response, Problem> {
     let items = list.items().await?.ok_or_else(|| list.not_found())?;
-    Response::json(&parse(&items)?)
+    Response::json(&parse_items(&items)?)
 }
 
 async fn replace(request: &Request, list: List<'_>) -> Result<Response, Problem> {
-    let body = request.json().await?;
-    let items = check_items(&body)?;
+    let items: Vec<String> = request.json().await?;
+    check_items(&items)?;
     list.check_user(request).await?;
     let (response, items) = (Response::json(&items)?, json!(items).to_string());
     let conditions = request.conditions();
@@ -125,7 +140,7 @@ async fn delete(request: &Request, list: List<'_>) -> Result<Response, Problem> 
     }
     for _ in 0..ATTEMPTS {
         let old = list.items().await?.ok_or_else(|| list.not_found())?;
-        conditions.check_write(Some(Response::json(&parse(&old)?)?.etag()))?;
+        conditions.check_write(Some(Response::json(&parse_items(&old)?)?.etag()))?;
         if list.delete(Some(&old)).await? {
             return Ok(Response::no_content());
         }
@@ -134,41 +149,26 @@ async fn delete(request: &Request, list: List<'_>) -> Result<Response, Problem> 
     Err(TABLE.contended())
 }
 
-/// The items in the body of a request.
-///
-/// # Errors
-/// [`Problem::UnprocessableContent`] if it is no array of strings, or too large.
-fn check_items(body: &serde_json::Value) -> Result<Vec<&str>, Problem> {
-    let error = |detail| Err(Problem::UnprocessableContent(detail));
-    let Some(items) = body.as_array() else {
-        return error("A list is an array of strings.".into());
-    };
+/// Checks the size of a list.
+fn check_items(items: &[String]) -> Result<(), Problem> {
+    let error = |detail| Err(Problem::unprocessable_content(detail));
     if items.len() > MAX_ITEMS {
+        let count = items.len();
+        return error(format!("The list has {count} items; at most {MAX_ITEMS} are allowed."));
+    }
+    let lengths = (1..).zip(items.iter().map(|item| item.chars().count()));
+    for (number, length) in lengths.filter(|(_, length)| *length > MAX_ITEM) {
         return error(format!(
-            "The list has {} items; at most {MAX_ITEMS} are allowed.",
-            items.len()
+            "Item {number} of the list has {length} characters; at most {MAX_ITEM} are allowed."
         ));
     }
-    let mut texts = Vec::with_capacity(items.len());
-    for (number, item) in (1..).zip(items) {
-        let Some(text) = item.as_str() else {
-            return error(format!("Item {number} of the list is not a string."));
-        };
-        let length = text.chars().count();
-        if length > MAX_ITEM {
-            return error(format!(
-                "Item {number} of the list has {length} characters; at most {MAX_ITEM} are allowed."
-            ));
-        }
-        texts.push(text);
-    }
-    Ok(texts)
+    Ok(())
 }
 
 /// The items of a list in the database.
-fn parse(items: &str) -> Result<Vec<String>, Problem> {
+fn parse_items(items: &str) -> Result<Vec<String>, Problem> {
     let items = serde_json::from_str(items);
-    items.map_err(|error| Problem::Internal(format!("the items of a list are malformed: {error}")))
+    items.map_err(|error| Problem::internal(format!("the items of a list are malformed: {error}")))
 }
 
 /// The items of each list of each user.
@@ -197,7 +197,7 @@ impl List<'_> {
         if USERS.has(request, &path).await? {
             return Ok(());
         }
-        Err(Problem::NotFound(format!(
+        Err(Problem::not_found(format!(
             "No user is called `{}`. GET /todo/users lists them all.",
             self.username
         )))
@@ -226,7 +226,7 @@ impl List<'_> {
             conditions.check_write(None)?;
             return self.insert(items).await;
         };
-        conditions.check_write(Some(Response::json(&parse(&old)?)?.etag()))?;
+        conditions.check_write(Some(Response::json(&parse_items(&old)?)?.etag()))?;
         Ok(self.update(Some(&old), items).await?.then_some(false))
     }
 
@@ -242,7 +242,7 @@ impl List<'_> {
     /// Creates the list. `None` if somebody else has done so meanwhile.
     ///
     /// # Errors
-    /// [`Problem::Conflict`] if the user has [`MAX_LISTS`].
+    /// [`Problem::conflict`] if the user has [`MAX_LISTS`].
     async fn insert(self, items: &str) -> Result<Option<bool>, Problem> {
         let statement = "INSERT INTO todo_lists (username, name, items) SELECT ?1, ?2, ?3
             WHERE (SELECT count(*) FROM todo_lists WHERE username = ?1) < ?4
@@ -258,10 +258,8 @@ impl List<'_> {
         let (same, lists): (u32, u32) =
             rows.first().map_or(Ok((0, 0)), |row| Ok((row.get(0)?, row.get(1)?)))?;
         if same == 0 && lists >= MAX_LISTS {
-            return Err(Problem::Conflict {
-                response: "TooManyLists",
-                detail: format!("`{}` has {MAX_LISTS} lists, the most of a user.", self.username),
-            });
+            let detail = format!("`{}` has {MAX_LISTS} lists, the most of a user.", self.username);
+            return Err(Problem::conflict("TooManyLists", detail));
         }
         Ok(None)
     }
@@ -277,7 +275,7 @@ impl List<'_> {
 
     fn not_found(self) -> Problem {
         let Self { username, name } = self;
-        Problem::NotFound(format!(
+        Problem::not_found(format!(
             "`{username}` has no list `{name}`. GET /todo/lists/<username> shows those of a user."
         ))
     }

@@ -15,9 +15,9 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use service_kit::sibling::encode_segment;
-use service_kit::{
-    DataFile, Problem, Record, Records, Request, Response, Route, Sibling, get, service,
-};
+use service_kit::{DataFile, Problem, Record, Records, Request, Response, Route, Sibling, get};
+use wasip3::exports::http::handler::Guest;
+use wasip3::http::types::{self, ErrorCode};
 
 const GREETING: &str = "The To-Do Manager is up.
 GET /todo/users lists its users, GET /todo/users/<username>/lists the lists of one of them.
@@ -26,7 +26,15 @@ GET /todo/users lists its users, GET /todo/users/<username>/lists the lists of o
 static USERS: DataFile<Records<User>> = DataFile::new("data/todo/users.json", Records::parse);
 static LISTS: Sibling = Sibling::new("todo-lists", "todo_lists_url");
 
-service!(route);
+struct Service;
+
+impl Guest for Service {
+    async fn handle(request: types::Request) -> Result<types::Response, ErrorCode> {
+        service_kit::handle(request, env!("CARGO_PKG_NAME"), route).await
+    }
+}
+
+wasip3::http::service::export!(Service);
 
 fn route(request: &Request) -> Route<'_> {
     match request.segments()[..] {
@@ -40,7 +48,7 @@ fn route(request: &Request) -> Route<'_> {
 
 fn find_user(username: &str) -> Result<&'static Record<User>, Problem> {
     USERS.read()?.get(username).ok_or_else(|| {
-        Problem::NotFound(format!(
+        Problem::not_found(format!(
             "No user is called `{username}`. GET /todo/users lists them all."
         ))
     })
@@ -51,7 +59,7 @@ async fn show_lists_of(request: &Request, username: &str) -> Result<Response, Pr
     let path = format!("/todo/lists/{}", encode_segment(username));
     let lists: Lists = LISTS.get(request, &path).await?.unwrap_or_default();
     if lists.is_empty() {
-        return Err(Problem::NotFound(format!("The user `{username}` has no lists.")));
+        return Err(Problem::not_found(format!("The user `{username}` has no lists.")));
     }
     Response::json(&lists)
 }

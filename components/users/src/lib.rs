@@ -13,20 +13,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures::future::{try_join, try_join_all};
+use futures::future::try_join;
 use serde::{Deserialize, Serialize};
 use serde_json::Number;
 use service_kit::sibling::{encode_query, encode_segment};
-use service_kit::{
-    DataFile, Problem, Record, Records, Request, Response, Route, Sibling, get, service,
-};
+use service_kit::{DataFile, Problem, Record, Records, Request, Response, Route, Sibling, get};
+use wasip3::exports::http::handler::Guest;
+use wasip3::http::types::{self, ErrorCode};
 
-/// The most movies that `movies` sends for one request: its `MAX_MOVIES`.
-const PAGE_SIZE: usize = 100;
-
-/// The most different movies that the bookings of a user may name. It bounds a
-/// request to eleven requests to `movies`.
-const MAX_BOOKED: usize = 10 * PAGE_SIZE;
+/// The most different movies that the bookings of a user may name: as many as `movies`
+/// sends for one request.
+const MAX_BOOKED: usize = 100;
 
 /// How many movies are suggested.
 const SUGGESTIONS: usize = 3;
@@ -35,7 +32,15 @@ static USERS: DataFile<Records<User>> = DataFile::new("data/cinema/users.json", 
 static BOOKINGS: Sibling = Sibling::new("bookings", "bookings_url");
 static MOVIES: Sibling = Sibling::new("movies", "movies_url");
 
-service!(route);
+struct Service;
+
+impl Guest for Service {
+    async fn handle(request: types::Request) -> Result<types::Response, ErrorCode> {
+        service_kit::handle(request, env!("CARGO_PKG_NAME"), route).await
+    }
+}
+
+wasip3::http::service::export!(Service);
 
 fn route(request: &Request) -> Route<'_> {
     match request.segments()[..] {
@@ -49,7 +54,7 @@ fn route(request: &Request) -> Route<'_> {
 
 fn find_user(username: &str) -> Result<&'static Record<User>, Problem> {
     USERS.read()?.get(username).ok_or_else(|| {
-        Problem::NotFound(format!("No user is called `{username}`. GET /users lists them all."))
+        Problem::not_found(format!("No user is called `{username}`. GET /users lists them all."))
     })
 }
 
@@ -57,25 +62,18 @@ async fn show_bookings_of(request: &Request, username: &str) -> Result<Response,
     find_user(username)?;
     let bookings = fetch_bookings(request, username).await?;
     if bookings.is_empty() {
-        return Err(Problem::NotFound(format!("The user `{username}` has no bookings.")));
+        return Err(Problem::not_found(format!("The user `{username}` has no bookings.")));
     }
     let movies = fetch_movies(request, &movie_ids(&bookings)?).await?;
     Response::json(&summarize(&bookings, &movies))
 }
 
-/// Asks both siblings at once. The first page of the ranking is enough for a
-/// user who has booked at most 97 movies.
+/// Asks both siblings at once.
 async fn suggest_movies_to(request: &Request, username: &str) -> Result<Response, Problem> {
     find_user(username)?;
-    let (bookings, mut ranking) =
-        try_join(fetch_bookings(request, username), fetch_ranking_page(request, 0)).await?;
-    let booked = movie_ids(&bookings)?;
-    if ranking.len() == PAGE_SIZE {
-        let further = (PAGE_SIZE..booked.len() + SUGGESTIONS).step_by(PAGE_SIZE);
-        let pages = try_join_all(further.map(|offset| fetch_ranking_page(request, offset))).await?;
-        ranking.extend(pages.into_iter().flatten());
-    }
-    Response::json(&suggest(&ranking, &booked))
+    let (bookings, ranking) =
+        try_join(fetch_bookings(request, username), fetch_ranking(request)).await?;
+    Response::json(&suggest(&ranking, &movie_ids(&bookings)?))
 }
 
 /// The movies of `bookings`, by date and in the same order.
@@ -103,38 +101,30 @@ async fn fetch_bookings(request: &Request, username: &str) -> Result<Bookings, P
     Ok(BOOKINGS.get(request, &path).await?.unwrap_or_default())
 }
 
-/// The movies with those ids, a page in each request.
+/// The movies with those ids.
 async fn fetch_movies(
     request: &Request,
     ids: &BTreeSet<&str>,
 ) -> Result<BTreeMap<String, Movie>, Problem> {
-    let ids: Vec<_> = ids.iter().copied().collect();
-    let pages = ids.chunks(PAGE_SIZE).map(|ids| async {
-        let path = format!("/movies?{}", encode_query("id", ids.iter().copied()));
-        MOVIES.get_required::<BTreeMap<_, _>>(request, &path).await
-    });
-    let mut movies = BTreeMap::new();
-    for mut page in try_join_all(pages).await? {
-        movies.append(&mut page);
-    }
-    Ok(movies)
+    let path = format!("/movies?{}", encode_query("id", ids.iter().copied()));
+    MOVIES.get_required(request, &path).await
 }
 
-/// A page of the movies, best rated first.
-async fn fetch_ranking_page(request: &Request, offset: usize) -> Result<Vec<Movie>, Problem> {
-    let path = format!("/movies/top?limit={PAGE_SIZE}&offset={offset}");
+/// The best rated movies, best first: enough for a user who has booked the best ones.
+async fn fetch_ranking(request: &Request) -> Result<Vec<Movie>, Problem> {
+    let path = format!("/movies/top?limit={}", MAX_BOOKED + SUGGESTIONS);
     MOVIES.get_required(request, &path).await
 }
 
 /// The ids of the movies in `bookings`, each once.
 ///
 /// # Errors
-/// [`Problem::BadGateway`] if they are more than [`MAX_BOOKED`].
+/// [`Problem::bad_gateway`] if they are more than [`MAX_BOOKED`].
 fn movie_ids(bookings: &Bookings) -> Result<BTreeSet<&str>, Problem> {
     let ids = BTreeSet::from_iter(bookings.values().flatten().map(String::as_str));
     if ids.len() > MAX_BOOKED {
         let cause = format!("{} different movies booked, at most {MAX_BOOKED}", ids.len());
-        return Err(Problem::BadGateway { sibling: BOOKINGS.id(), cause });
+        return Err(Problem::bad_gateway(BOOKINGS.id(), cause));
     }
     Ok(ids)
 }
