@@ -71,15 +71,17 @@ pub type Fields = Map<String, Value>;
 /// Records, sorted by key. Each has all its fields beside the `T`, so that those which
 /// `T` does not name are served, too.
 #[derive(Debug)]
-pub struct Records<T>(BTreeMap<String, Record<T>>);
+pub struct Records<T> {
+    known: BTreeMap<String, T>,
+    fields: BTreeMap<String, Fields>,
+}
 
 /// One of [`Records`].
-#[derive(Debug)]
-pub struct Record<T> {
-    /// The fields that its service knows.
-    pub known: T,
-    /// All of them.
-    pub fields: Fields,
+pub struct Record<'a, T> {
+    /// What its service knows of it.
+    pub known: &'a T,
+    /// All its fields.
+    pub fields: &'a Fields,
 }
 
 impl<T: DeserializeOwned> Records<T> {
@@ -89,32 +91,32 @@ impl<T: DeserializeOwned> Records<T> {
     /// # Errors
     /// What is wrong, with line and column.
     pub fn parse(text: &str) -> serde_json::Result<Self> {
-        let fields: BTreeMap<String, Fields> = serde_json::from_str(text)?;
-        let known: BTreeMap<String, T> = serde_json::from_str(text)?;
-        let records = known.into_iter().zip(fields.into_values());
-        Ok(Self(records.map(|((key, known), fields)| (key, Record { known, fields })).collect()))
+        // First, because serde would make a `T` of an array, too.
+        let fields = serde_json::from_str(text)?;
+        Ok(Self { known: serde_json::from_str(text)?, fields })
     }
 }
 
 impl<T> Records<T> {
     /// All records with their keys, sorted by key.
-    pub fn all(&self) -> impl Iterator<Item = (&str, &Record<T>)> {
-        self.0.iter().map(|(key, record)| (key.as_str(), record))
+    pub fn all(&self) -> impl Iterator<Item = (&str, Record<'_, T>)> {
+        let records = self.known.iter().zip(self.fields.values());
+        records.map(|((key, known), fields)| (key.as_str(), Record { known, fields }))
     }
 
     /// The record with that key.
-    pub fn get(&self, key: &str) -> Option<&Record<T>> {
-        self.0.get(key)
+    pub fn get(&self, key: &str) -> Option<Record<'_, T>> {
+        Some(Record { known: self.known.get(key)?, fields: self.fields.get(key)? })
     }
 }
 
 impl<T> Serialize for Records<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(serializer)
+        self.fields.serialize(serializer)
     }
 }
 
-impl<T> Serialize for Record<T> {
+impl<T> Serialize for Record<'_, T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.fields.serialize(serializer)
     }

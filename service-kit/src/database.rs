@@ -1,8 +1,9 @@
 //! Connections to the SQLite database that Spin provides: to a file, or to a libSQL
 //! server.
 //!
-//! On a file, the requests of an instance share a connection. Spin queues its statements.
-//! With several connections, writers would poll the lock of the file, and take longer.
+//! On a file, the requests of an instance share one connection for reads and one for
+//! writes. Spin queues the statements of a connection. With more of them, writers would
+//! poll the lock of the file, and take longer.
 //!
 //! On libSQL, a connection takes one statement at a time, and Spin does not queue them:
 //! two at once are interrupted, and more of them stop the server for everybody. So each
@@ -24,9 +25,9 @@ const FORGOTTEN: [&str; 2] = ["STREAM_EXPIRED", "invalid baton"];
 /// The connections for the statements of an instance, each of which is a transaction of
 /// its own. A `static` keeps them for as long as the instance lives.
 pub(crate) struct Connections {
-    /// That of a file.
+    /// The one that all requests share, if the database is a file.
     shared: OnceLock<Connection>,
-    /// Those that no statement uses.
+    /// Those that no statement uses, if it is not.
     idle: Mutex<Vec<Connection>>,
 }
 
@@ -64,7 +65,7 @@ impl Connections {
         self.execute_alone(connection, statement, parameters).await
     }
 
-    /// Keeps a connection that no statement uses. Only a file has a journal mode.
+    /// Keeps a connection that no statement uses: to share it, if it has a journal mode.
     pub(crate) fn keep(&self, connection: Connection, journal_mode: Option<&str>) {
         if journal_mode.is_some() {
             _ = self.shared.set(connection);

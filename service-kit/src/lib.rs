@@ -13,7 +13,7 @@
 //!
 //! impl Guest for Service {
 //!     async fn handle(request: types::Request) -> Result<types::Response, ErrorCode> {
-//!         service_kit::handle(request, "movies", route).await
+//!         service_kit::handle(request, env!("CARGO_PKG_NAME"), route).await
 //!     }
 //! }
 //!
@@ -67,10 +67,11 @@
 //! | `access-control-allow-methods`, `-allow-headers`, `-max-age` | CORS preflights | `GET, HEAD`, `*`, a day |
 //!
 //! A read whose `If-None-Match` has the current `etag` gets a 304, and one whose
-//! `If-Match` lacks it a 412. A handler of PUT or DELETE gets both as [`Conditions`]. A
-//! write needs the token in the variable `write_token`, if that is not empty. A request
-//! that fails with a 5xx writes one line to standard error, a JSON object with the id,
-//! method, path and cause. A sibling gets the request's id, and its trace (`traceparent` and
+//! `If-Match` lacks it a 412. A handler of PUT or DELETE checks [`Request::conditions`]
+//! itself. A write needs the token in the variable `write_token`, if that is not empty; a
+//! component without that variable answers it with a 500. A request
+//! that fails with a 5xx writes one line to standard error, a JSON object with the
+//! request's id and, in its message, method, path and cause. A sibling gets the request's id, and its trace (`traceparent` and
 //! `tracestate`).
 //!
 //! The kit keeps nothing about a request. A [`DataFile`], a [`Table`] and a [`Variable`]

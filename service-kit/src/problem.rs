@@ -9,10 +9,11 @@ use crate::json::pretty;
 /// Why a request fails. There is a function for each status.
 ///
 /// A cause is logged and never sent. The document of a 502, 503 or 504 names the sibling
-/// that failed, and nothing else of it.
+/// that failed, or the database, and nothing else.
 #[derive(Debug)]
 pub struct Problem {
-    pub(crate) status: StatusCode,
+    /// The status of the response.
+    pub status: StatusCode,
     /// What the client is told.
     detail: String,
     /// The name of the response in the description of the API, if the status does not say
@@ -69,8 +70,8 @@ impl Problem {
         Self::new(StatusCode::REQUEST_TIMEOUT, detail)
     }
 
-    /// 409: the state of the resource does not allow it. `response` is the name of the
-    /// response in the description of the API.
+    /// 409: the state of the resource does not allow it. `response` is the name of a
+    /// response in `components/home/openapi.json`.
     pub fn conflict(response: &'static str, detail: impl Into<String>) -> Self {
         Self { response: Some(response), ..Self::new(StatusCode::CONFLICT, detail) }
     }
@@ -134,7 +135,7 @@ impl Problem {
         Self { response: Some("SiblingTimeout"), ..problem }.caused_by(sibling, cause)
     }
 
-    /// The number of seconds after which the client may try again.
+    /// Adds `Retry-After`, in seconds.
     fn try_again(self) -> Self {
         Self { header: Some((RETRY_AFTER, "1")), ..self }
     }

@@ -10,8 +10,7 @@ use futures::StreamExt;
 use futures::stream::{self, LocalBoxStream};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use percent_encoding::percent_decode_str;
-use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::conditions::Conditions;
 use crate::problem::Problem;
@@ -137,23 +136,23 @@ impl Request {
     pub fn number_parameter(
         &self,
         name: &str,
-        range: RangeInclusive<u64>,
-        default: u64,
-    ) -> Result<u64, Problem> {
+        range: RangeInclusive<usize>,
+        default: usize,
+    ) -> Result<usize, Problem> {
         let values = self.parameters(name)?;
         let number = match &values[..] {
             [] => return Ok(default),
             // Only digits, because `parse` would accept a sign. A number that is too
             // large counts as the largest one.
             [value] if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) => {
-                Some(value.parse().unwrap_or(u64::MAX))
+                Some(value.parse().unwrap_or(usize::MAX))
             }
             _ => None,
         };
         number.filter(|number| range.contains(number)).ok_or_else(|| {
             let (least, most) = range.into_inner();
             let range = match most {
-                u64::MAX => format!("of at least {least}"),
+                usize::MAX => format!("of at least {least}"),
                 most => format!("from {least} to {most}"),
             };
             Problem::bad_request(format!(
@@ -238,11 +237,14 @@ impl Request {
             return Err(Problem::unsupported_media_type());
         }
         let body = self.read_body().await?;
+        let malformed = |error| Problem::bad_request(format!("The body is not JSON: {error}."));
         // What is no JSON is malformed, whatever shape it begins with.
-        serde_json::from_slice::<Value>(&body)
-            .map_err(|error| Problem::bad_request(format!("The body is not JSON: {error}.")))?;
-        serde_json::from_slice(&body).map_err(|error| {
-            Problem::unprocessable_content(format!("The body has the wrong shape: {error}."))
+        serde_json::from_slice::<IgnoredAny>(&body).map_err(malformed)?;
+        serde_json::from_slice(&body).map_err(|error| match error.is_data() {
+            true => {
+                Problem::unprocessable_content(format!("The body has the wrong shape: {error}."))
+            }
+            false => malformed(error),
         })
     }
 

@@ -20,8 +20,8 @@ static WRITE_TOKEN: Variable<String> = Variable::new("write_token", None, "a tex
 
 /// The handlers of a path.
 ///
-/// A handler is a future, which does nothing before it is awaited. So a request
-/// with another method costs nothing.
+/// A handler is a future, which does nothing before it is awaited. So those of other
+/// methods never run.
 pub struct Route<'a> {
     /// The handler of GET and HEAD. Without one, no service answers at this path.
     pub(crate) get: Option<Handler<'a>>,
@@ -41,8 +41,8 @@ impl<'a> Route<'a> {
     /// No service answers at this path.
     pub const UNKNOWN: Self = Self { get: None, change: None };
 
-    /// Adds handlers of PUT and DELETE, which change `table`. Where that does not
-    /// exist, the path is only read.
+    /// Adds handlers of PUT and DELETE, which change `table`. Where there is no database,
+    /// the path is only read.
     pub fn put_and_delete(
         self,
         request: &'a Request,
@@ -96,6 +96,7 @@ async fn authorize(request: &Request) -> Result<(), Problem> {
     let given = request.bearer_token().unwrap_or_default();
     // A token that comes from a file may end in a newline.
     let is_same = given.ct_eq(token.trim().as_bytes());
+    // A token of spaces is no empty one, and no request can have it.
     let is_authorized = token.is_empty() || (!given.is_empty() && bool::from(is_same));
     if is_authorized { Ok(()) } else { Err(Problem::unauthorized()) }
 }

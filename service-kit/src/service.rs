@@ -111,7 +111,8 @@ fn read(request: &Request, response: Response) -> Result<Response, Problem> {
     Ok(if request.accept_was_read() { response.header(VARY, "accept") } else { response })
 }
 
-/// A successful response may be cached, but must be revalidated: the data change.
+/// A successful response may be cached, but must be revalidated: the data change. That of
+/// OPTIONS says something else.
 fn revalidated(response: Response) -> Response {
     match response.headers.contains_key(CACHE_CONTROL) {
         true => response,

@@ -1,6 +1,6 @@
 //! A table in the SQLite database that Spin provides.
 //!
-//! A new database starts with the content of a data file. From then on, the database
+//! A new table starts with the content of a data file. From then on, the database
 //! is the truth, and the file is not read again.
 //!
 //! Each change is a single statement. A transaction of several statements would keep
@@ -17,7 +17,7 @@ use crate::log;
 use crate::problem::Problem;
 use crate::wasi::Connection;
 
-/// How often a refused write is tried again, because what refused it is gone: somebody
+/// How often a write is tried that is refused, although what refused it is gone: somebody
 /// else was faster.
 pub const ATTEMPTS: usize = 20;
 
@@ -47,8 +47,8 @@ pub struct Table {
     versions: &'static [&'static [&'static str]],
     fill: &'static str,
     first_rows: fn() -> Result<String, Problem>,
-    /// Whether there is a database, whose version of this table is the last one.
-    is_there: OnceLock<bool>,
+    /// Whether there is a database. If so, this table has its last version in it.
+    has_database: OnceLock<bool>,
     reads: Connections,
     /// Others, so that reads don't wait for writes.
     writes: Connections,
@@ -58,9 +58,9 @@ pub struct Table {
 pub struct Row(RowResult);
 
 impl Table {
-    /// The table `name`. Each of `versions` has the statements that make it of the version
-    /// before, the first one of nothing. In a new database, `fill` then adds the first
-    /// rows, which `first_rows` gives as one parameter, in JSON.
+    /// The table `name`. The statements in `versions[n]` bring it from version `n` to
+    /// `n + 1`; 0 means that there is none. To a new table, `fill` then adds the first rows,
+    /// which `first_rows` gives as one parameter, in JSON.
     pub const fn new(
         name: &'static str,
         versions: &'static [&'static [&'static str]],
@@ -72,24 +72,25 @@ impl Table {
             versions,
             fill,
             first_rows,
-            is_there: OnceLock::new(),
+            has_database: OnceLock::new(),
             reads: Connections::new(),
             writes: Connections::new(),
         }
     }
 
-    /// Whether there is a database to write to. If not, the log says why, once for each
+    /// Whether there is a database to write to. Opens it, and brings this table to its last
+    /// version, when it is first asked. If there is none, the log says why, once for each
     /// instance.
     ///
     /// # Errors
     /// Those of [`Table::read`].
     pub async fn is_writable(&'static self) -> Result<bool, Problem> {
-        if let Some(is_there) = self.is_there.get() {
-            return Ok(*is_there);
+        if let Some(has_database) = self.has_database.get() {
+            return Ok(*has_database);
         }
         let reason = self.open().await?;
-        let is_first = self.is_there.set(reason.is_none()).is_ok();
-        if let Some(reason) = reason.filter(|_| is_first) {
+        let is_first = self.has_database.set(reason.is_none()).is_ok();
+        if is_first && let Some(reason) = reason {
             log::warn(&format!("{reason}, so this instance serves the data file, read-only"));
         }
         Ok(reason.is_none())
@@ -114,7 +115,8 @@ impl Table {
         Ok(Some(rows.into_iter().map(Row).collect()))
     }
 
-    /// Executes `statement`, and gives the rows that it returns. They are committed.
+    /// Executes `statement`, and gives the rows that it returns. They are committed. A
+    /// [`Route`](crate::Route) calls this only where [`Table::is_writable`].
     ///
     /// # Errors
     /// [`Problem::database_unavailable`] if that fails.
@@ -143,7 +145,7 @@ impl Table {
         if journal_mode.as_deref() == Some("memory") {
             return Ok(Some("the database is in memory, without a place to keep it"));
         }
-        // It fails where there are no versions.
+        // Where it fails, `migrate` says why, unless there are no versions yet.
         let version = self.version(&connection).await.unwrap_or_default();
         if version != self.versions.len() {
             self.migrate().await?;

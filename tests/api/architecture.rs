@@ -83,17 +83,38 @@ fn every_component_may_call_exactly_the_siblings_that_its_operations_ask() {
     }
 }
 
+/// The packages that each component imports of Spin, and whether it sends requests.
+const IMPORTS: [(&str, &[&str], bool); 7] = [
+    ("bookings", &["spin:sqlite", "spin:variables"], true),
+    ("home", &[], false),
+    ("movies", &[], false),
+    ("showtimes", &[], false),
+    ("todo-lists", &["spin:sqlite", "spin:variables"], true),
+    ("todo-users", &["spin:variables"], true),
+    ("users", &["spin:variables"], true),
+];
+
 #[test]
-fn every_component_imports_of_spin_exactly_what_the_manifest_gives_it() {
+fn every_component_imports_what_it_needs_and_what_the_manifest_gives_it() {
     let manifest = manifest();
-    for (id, component) in &manifest.components {
+    assert!(manifest.components.keys().eq(IMPORTS.iter().map(|(id, ..)| id)));
+    for ((id, component), (_, of_spin, sends)) in manifest.components.iter().zip(IMPORTS) {
         let binary = fs::read(application().join(component.source.get_ref())).unwrap();
-        let imports = |name: &[u8]| binary.windows(name.len()).any(|bytes| bytes == name);
-        assert_eq!(imports(b"spin:sqlite"), !component.sqlite_databases.is_empty(), "{id}");
-        assert_eq!(imports(b"spin:variables"), !component.variables.is_empty(), "{id}");
+        let text = String::from_utf8_lossy(&binary);
+        let packages = text.split("spin:").skip(1).filter_map(|rest| rest.split_once('/'));
+        let packages = packages.map(|(name, _)| format!("spin:{name}"));
+        assert_eq!(
+            packages.collect::<BTreeSet<_>>(),
+            of_spin.iter().map(|name| name.to_string()).collect(),
+            "{id}"
+        );
+        assert_eq!(text.contains("wasi:http/client"), sends, "{id}");
+        let imports = |name| of_spin.contains(&name);
+        assert_eq!(imports("spin:sqlite"), !component.sqlite_databases.is_empty(), "{id}");
+        assert_eq!(imports("spin:variables"), !component.variables.is_empty(), "{id}");
         let writes =
             operations().any(|one| one.method != "GET" && component_of(&manifest, one.path) == *id);
-        assert_eq!(imports(b"spin:sqlite"), writes, "{id}");
+        assert_eq!(imports("spin:sqlite"), writes, "{id}");
     }
 }
 

@@ -1,10 +1,11 @@
 //! `/bookings` and `/seats`
 
-use host::App;
-use http::Method;
+use host::{App, Loader, full};
+use http::{Method, Response};
 use serde_json::json;
 use support::{Lines, Reply, request};
 
+use crate::writes::BOOKING;
 use crate::{
     data, expect_problem, get, get_from, get_json, get_problem, loader, send, send_to, write_alone,
 };
@@ -179,4 +180,44 @@ fn a_number_of_seats_that_is_none_is_500_and_logged() {
     expect_problem(&get_from(&app, "/seats/20151201"), 500, "/seats/20151201");
     assert!(lines.text().contains("the variable `seats` must be"), "{}", lines.text());
     assert_eq!(get_from(&app, "/bookings").status, 200);
+}
+
+#[test]
+fn seats_of_a_date_that_has_not_eight_digits_are_404() {
+    for date in ["2015120", "201512011", "2015-12-01", "yesterday", "%D9%A2%D9%A0151201"] {
+        assert!(get_problem(&format!("/seats/{date}"), 404).contains("YYYYMMDD"), "{date}");
+    }
+    assert_eq!(get_json("/seats/20151231"), json!({}));
+}
+
+#[test]
+fn a_booking_can_be_repeated_whatever_has_become_of_its_user_and_its_show() {
+    let state = support::state_dir();
+    let start = |loader: Loader| loader.state_dir(&state).load().expect("an application");
+    assert_eq!(send_to(&start(loader()), request(Method::PUT, BOOKING)).status, 201);
+    let failing = || |_| async { Response::builder().status(500).body(host::empty()).unwrap() };
+    let gone = || {
+        |_| async {
+            let problem = Response::builder().status(404);
+            problem.header("content-type", "application/problem+json").body(full("{}")).unwrap()
+        }
+    };
+    for app in [
+        loader().replace("users", failing()),
+        loader().replace("users", gone()),
+        loader().replace("showtimes", failing()),
+        loader().replace("showtimes", gone()),
+        loader().replace("showtimes", |_| std::future::pending()),
+    ] {
+        let app = start(app.variable("sibling_deadline_ms", "300"));
+        let reply = send_to(&app, request(Method::PUT, BOOKING));
+        assert_eq!(reply.status, 200, "{reply:?}");
+        assert_eq!(reply.header("content-location"), BOOKING);
+        let mut create_only = request(Method::PUT, BOOKING);
+        create_only.headers_mut().insert("if-none-match", "*".parse().unwrap());
+        assert_eq!(send_to(&app, create_only).status, 412);
+        let other = BOOKING.replace("peter_curley", "michael_scott");
+        let status = send_to(&app, request(Method::PUT, &other)).status.as_u16();
+        assert!([404, 409, 503, 504].contains(&status), "{status}: no booking to repeat");
+    }
 }

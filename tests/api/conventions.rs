@@ -97,3 +97,26 @@ fn a_body_on_a_get_is_ignored() {
     *with_body.body_mut() = host::full("x".repeat(100_000));
     assert_eq!(send(with_body).body, get("/movies/top").body);
 }
+
+#[test]
+fn a_name_of_dots_is_400_for_every_method() {
+    for path in [
+        "/users/.",
+        "/users/..",
+        "/users/%2e",
+        "/users/%2E%2e/bookings",
+        "/todo/lists/luckas/..",
+        "/todo/lists/luckas/.%2E",
+        "/bookings/peter_curley/20151201/..",
+        "/nowhere/..",
+    ] {
+        for method in [Method::GET, Method::HEAD, Method::PUT, Method::DELETE, Method::OPTIONS] {
+            let reply = send(request(method.clone(), path));
+            assert_eq!(reply.status, 400, "{method} {path}: {reply:?}");
+        }
+        assert!(get_problem(path, 400).contains("`.` or `..`"), "{path}");
+    }
+    for path in ["/users/...", "/users/.a", "/todo/lists/luckas/a."] {
+        assert_eq!(get(path).status, 404, "{path}");
+    }
+}

@@ -7,7 +7,7 @@ use http::{Method, Request};
 use support::{Reply, folder, request};
 
 use crate::openapi::{reads, routes};
-use crate::{get, get_json, get_problem, send};
+use crate::{application, get, get_from, get_json, get_problem, send};
 
 const SITE: &str = "components/home/site";
 
@@ -135,4 +135,20 @@ fn a_path_that_no_service_answers_is_404() {
         let detail = get_problem(path, 404);
         assert!(detail.contains("GET /"), "{path}: {detail}");
     }
+}
+
+#[test]
+fn a_file_that_is_no_text_is_served_and_harms_no_other() {
+    let copy = support::copy(&application());
+    let bytes = [0, 159, 146, 150];
+    std::fs::write(copy.path().join("components/home/site/photo.bin"), bytes).expect("written");
+    let app = support::loader(copy.path()).load().expect("an application");
+    for path in ["/site/app.js", "/site/style.css"] {
+        assert_eq!(get_from(&app, path).status, 200, "{path}");
+    }
+    let mut head = request(Method::HEAD, "/site/photo.bin");
+    head.headers_mut().insert("accept", "*/*".parse().unwrap());
+    let reply = support::send(&app, head);
+    assert_eq!((reply.status.as_u16(), reply.header("content-length")), (200, "4"), "{reply:?}");
+    assert_eq!(reply.header("content-type"), "application/octet-stream");
 }

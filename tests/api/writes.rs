@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use host::{App, Body};
 use http::{Method, Request};
@@ -172,7 +172,7 @@ fn malformed_json_is_400_with_line_and_column() {
         ("[\n\"a\",\n]", "line 3 column 1"),
         ("[\"a\"] x", "line 1 column 7"),
         ("[\"\\ud800\"]", "line 1 column"),
-        (&"[".repeat(1000), "line 1 column 128"),
+        (&"[".repeat(1000), "line 1 column 1000"),
     ] {
         let detail = expect_problem(&send(put_list(body)), 400, LIST);
         assert!(detail.contains(place), "{body}: {detail}");
@@ -308,6 +308,45 @@ fn an_early_answer_reaches_a_client_that_still_sends() {
             answer.extend(byte);
         }
     }
+}
+
+/// Each operation that writes, as the contract has it.
+#[test]
+fn every_write_without_the_token_is_401_before_its_body_is_read() {
+    let app = loader().variable("write_token", "t").load().expect("an application");
+    let served = support::serve(app);
+    for operation in operations().filter(|operation| operation.method != Method::GET) {
+        let mut stream = served.connect();
+        let head = format!(
+            "{} {} HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n\
+             content-length: 1000\r\n\r\n",
+            operation.method, operation.example
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut answer = vec![0; 12];
+        stream.read_exact(&mut answer).unwrap();
+        assert_eq!(String::from_utf8_lossy(&answer), "HTTP/1.1 401", "{}", operation.path);
+    }
+}
+
+#[test]
+fn a_body_that_drips_is_408_after_thirty_seconds() {
+    let served = support::serve(app());
+    let mut stream = served.connect();
+    stream.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+    let head = format!(
+        "PUT {LIST} HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n\
+         content-length: 100\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    let start = Instant::now();
+    let mut answer = vec![0; 12];
+    // A byte a second, until there is an answer.
+    while stream.write_all(b" ").is_ok() && stream.read_exact(&mut answer).is_err() {
+        assert!(start.elapsed() < Duration::from_secs(50), "no answer");
+    }
+    assert_eq!(String::from_utf8_lossy(&answer), "HTTP/1.1 408");
+    assert!(start.elapsed() >= Duration::from_secs(29), "{:?}", start.elapsed());
 }
 
 proptest! {

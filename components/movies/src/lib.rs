@@ -25,7 +25,7 @@ const MAX_IDS: usize = 100;
 
 /// The largest `limit`: enough to find movies that somebody who has booked [`MAX_IDS`] of
 /// them has not.
-const MAX_LIMIT: u64 = 200;
+const MAX_LIMIT: usize = 200;
 
 static MOVIES: DataFile<Movies> = DataFile::new("data/cinema/movies.json", parse);
 
@@ -60,27 +60,27 @@ fn list_movies(movies: &Movies, request: &Request) -> Result<Response, Problem> 
             ids.len()
         )));
     }
-    let chosen = ids.iter().filter_map(|id| Some((id, movies.get(id)?)));
-    Response::json(&chosen.collect::<BTreeMap<_, _>>())
+    let mut chosen = BTreeMap::new();
+    chosen.extend(ids.iter().filter_map(|id| Some((id, movies.get(id)?))));
+    Response::json(&chosen)
 }
 
 fn list_top_movies(movies: &Movies, request: &Request) -> Result<Response, Problem> {
-    let limit = request.number_parameter("limit", 1..=MAX_LIMIT, 3)? as usize;
-    let offset = request.number_parameter("offset", 0..=u64::MAX, 0)?;
-    let offset = usize::try_from(offset).unwrap_or(usize::MAX);
+    let limit = request.number_parameter("limit", 1..=MAX_LIMIT, 3)?;
+    let offset = request.number_parameter("offset", 0..=usize::MAX, 0)?;
     let top = ranking(movies).into_iter().skip(offset).take(limit);
-    Response::json(&top.map(|(id, movie)| with_uri(id, movie)).collect::<Vec<_>>())
+    Response::json(&top.map(|(id, movie)| with_uri(id, &movie)).collect::<Vec<_>>())
 }
 
 fn show_movie(movies: &Movies, id: &str) -> Result<Response, Problem> {
     let movie = movies.get(id).ok_or_else(|| {
         Problem::not_found(format!("No movie has the id `{id}`. GET /movies lists them all."))
     })?;
-    Response::json(&with_uri(id, movie))
+    Response::json(&with_uri(id, &movie))
 }
 
 /// The movies, best rated first.
-fn ranking(movies: &Movies) -> Vec<(&str, &Record<Movie>)> {
+fn ranking(movies: &Movies) -> Vec<(&str, Record<'_, Movie>)> {
     let mut ranking: Vec<_> = movies.all().collect();
     ranking.sort_unstable_by(|(a_id, a), (b_id, b)| {
         let by_rating = b.known.rating.0.total_cmp(&a.known.rating.0);
@@ -90,7 +90,7 @@ fn ranking(movies: &Movies) -> Vec<(&str, &Record<Movie>)> {
 }
 
 /// All fields of a movie, and its uri.
-fn with_uri(id: &str, movie: &Record<Movie>) -> Fields {
+fn with_uri(id: &str, movie: &Record<'_, Movie>) -> Fields {
     let mut fields = movie.fields.clone();
     fields.insert("uri".into(), format!("/movies/{}", encode_segment(id)).into());
     fields

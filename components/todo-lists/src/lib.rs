@@ -30,7 +30,7 @@ const MAX_LISTS: u32 = 100;
 const MAX_ITEMS: usize = 1000;
 
 /// The longest item, in characters.
-const MAX_ITEM: usize = 1000;
+const MAX_ITEM_LENGTH: usize = 1000;
 
 /// The lists of a new database, and all of them where there is no database.
 static FILE: DataFile<Lists> = DataFile::new("data/todo/lists.json", parse);
@@ -47,7 +47,7 @@ static TABLE: Table = Table::new(
             version INTEGER NOT NULL DEFAULT 1,
             PRIMARY KEY (username, name)
         )"],
-        // A list is compared with what was read of it.
+        // Writes compare the items.
         &["ALTER TABLE todo_lists DROP COLUMN tag", "ALTER TABLE todo_lists DROP COLUMN version"],
     ],
     "INSERT INTO todo_lists (username, name, items)
@@ -95,16 +95,16 @@ async fn list_names() -> Result<Response, Problem> {
 }
 
 async fn show_lists_of(username: &str) -> Result<Response, Problem> {
-    let none = || {
+    let no_lists = || {
         Problem::not_found(format!("`{username}` has no lists. GET /todo/users lists the users."))
     };
     let query = "SELECT name, items FROM todo_lists WHERE username = ?";
     let Some(rows) = TABLE.read(query, [username.into()]).await? else {
-        return Response::json(FILE.read()?.get(username).ok_or_else(none)?);
+        return Response::json(FILE.read()?.get(username).ok_or_else(no_lists)?);
     };
     let lists = rows.iter().map(|row| Ok((row.get::<&str>(0)?, parse_items(row.get(1)?)?)));
     let lists = lists.collect::<Result<BTreeMap<_, _>, Problem>>()?;
-    if lists.is_empty() { Err(none()) } else { Response::json(&lists) }
+    if lists.is_empty() { Err(no_lists()) } else { Response::json(&lists) }
 }
 
 async fn show(list: List<'_>) -> Result<Response, Problem> {
@@ -156,13 +156,13 @@ fn check_items(items: &[String]) -> Result<(), Problem> {
         let count = items.len();
         return error(format!("The list has {count} items; at most {MAX_ITEMS} are allowed."));
     }
-    let lengths = (1..).zip(items.iter().map(|item| item.chars().count()));
-    for (number, length) in lengths.filter(|(_, length)| *length > MAX_ITEM) {
-        return error(format!(
-            "Item {number} of the list has {length} characters; at most {MAX_ITEM} are allowed."
-        ));
+    let mut lengths = (1..).zip(items.iter().map(|item| item.chars().count()));
+    match lengths.find(|(_, length)| *length > MAX_ITEM_LENGTH) {
+        None => Ok(()),
+        Some((number, length)) => error(format!(
+            "Item {number} of the list has {length} characters; at most {MAX_ITEM_LENGTH} are allowed."
+        )),
     }
-    Ok(())
 }
 
 /// The items of a list in the database.
@@ -230,7 +230,7 @@ impl List<'_> {
         Ok(self.update(Some(&old), items).await?.then_some(false))
     }
 
-    /// Replaces the list, if there is one with the items `old`, or any.
+    /// Replaces the list, if there is one with the items `old`; `None` stands for any items.
     async fn update(self, old: Option<&str>, items: &str) -> Result<bool, Problem> {
         let statement = "UPDATE todo_lists SET items = ?4
             WHERE username = ?1 AND name = ?2 AND (?3 IS NULL OR items = ?3) RETURNING 1";
@@ -264,7 +264,7 @@ impl List<'_> {
         Ok(None)
     }
 
-    /// Deletes the list, if there is one with the items `old`, or any.
+    /// Deletes the list, if there is one with the items `old`; `None` stands for any items.
     async fn delete(self, old: Option<&str>) -> Result<bool, Problem> {
         let statement = "DELETE FROM todo_lists
             WHERE username = ?1 AND name = ?2 AND (?3 IS NULL OR items = ?3) RETURNING 1";

@@ -40,13 +40,13 @@ fn route(request: &Request) -> Route<'_> {
     match request.segments()[..] {
         ["todo"] => get(async move { Ok(Response::text(GREETING)) }),
         ["todo", "users"] => get(async move { Response::json(USERS.read()?) }),
-        ["todo", "users", username] => get(async move { Response::json(find_user(username)?) }),
+        ["todo", "users", username] => get(async move { Response::json(&find_user(username)?) }),
         ["todo", "users", username, "lists"] => get(show_lists_of(request, username)),
         _ => Route::UNKNOWN,
     }
 }
 
-fn find_user(username: &str) -> Result<&'static Record<User>, Problem> {
+fn find_user(username: &str) -> Result<Record<'static, User>, Problem> {
     USERS.read()?.get(username).ok_or_else(|| {
         Problem::not_found(format!(
             "No user is called `{username}`. GET /todo/users lists them all."

@@ -21,8 +21,8 @@ use service_kit::{DataFile, Problem, Record, Records, Request, Response, Route, 
 use wasip3::exports::http::handler::Guest;
 use wasip3::http::types::{self, ErrorCode};
 
-/// The most different movies that the bookings of a user may name: as many as `movies`
-/// sends for one request.
+/// How many different movies the bookings of a user may name: as many as `movies` sends
+/// for one request.
 const MAX_BOOKED: usize = 100;
 
 /// How many movies are suggested.
@@ -45,14 +45,14 @@ wasip3::http::service::export!(Service);
 fn route(request: &Request) -> Route<'_> {
     match request.segments()[..] {
         ["users"] => get(async move { Response::json(USERS.read()?) }),
-        ["users", username] => get(async move { Response::json(find_user(username)?) }),
+        ["users", username] => get(async move { Response::json(&find_user(username)?) }),
         ["users", username, "bookings"] => get(show_bookings_of(request, username)),
         ["users", username, "suggested"] => get(suggest_movies_to(request, username)),
         _ => Route::UNKNOWN,
     }
 }
 
-fn find_user(username: &str) -> Result<&'static Record<User>, Problem> {
+fn find_user(username: &str) -> Result<Record<'static, User>, Problem> {
     USERS.read()?.get(username).ok_or_else(|| {
         Problem::not_found(format!("No user is called `{username}`. GET /users lists them all."))
     })
