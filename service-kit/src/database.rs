@@ -58,19 +58,23 @@ impl Connections {
             }
         }
         let connection = Connection::open().await?.ok_or("the grant is gone")?;
-        if journal_mode(&connection).await.is_some() {
-            let shared = self.shared.get_or_init(|| connection);
-            return shared.execute(statement, parameters).await;
+        if let Some(mode) = journal_mode(&connection).await {
+            self.keep(connection, Some(&mode));
+        } else {
+            return self.execute_alone(connection, statement, parameters).await;
         }
-        self.execute_alone(connection, statement, parameters).await
+        let shared = self.shared.get().ok_or("no connection")?;
+        shared.execute(statement, parameters).await
     }
 
     /// Keeps a connection that no statement uses: to share it, if it has a journal mode.
     pub(crate) fn keep(&self, connection: Connection, journal_mode: Option<&str>) {
+        let mut idle = self.idle();
         if journal_mode.is_some() {
             _ = self.shared.set(connection);
-        } else if self.idle().len() < MAX_IDLE {
-            self.idle().push(connection);
+            idle.clear();
+        } else if self.shared.get().is_none() && idle.len() < MAX_IDLE {
+            idle.push(connection);
         }
     }
 

@@ -147,8 +147,8 @@ impl Table {
         }
         // Where it fails, `migrate` says why, unless there are no versions yet.
         let version = self.version(&connection).await.unwrap_or_default();
-        if version != self.versions.len() {
-            self.migrate().await?;
+        if !self.missing(version)?.is_empty() {
+            self.migrate(&connection).await?;
         }
         self.reads.keep(connection, journal_mode.as_deref());
         Ok(None)
@@ -156,30 +156,37 @@ impl Table {
 
     /// Brings this table to its last version, with all its rows: once, and whole or not at
     /// all, even if others try the same. They wait for the transaction as for any other
-    /// one. A connection of its own carries it, and rolls back what an error leaves when it
-    /// is dropped.
-    async fn migrate(&self) -> Result<(), Problem> {
-        let (name, newest) = (self.name, self.versions.len());
-        let connection = Connection::open().await.map_err(unavailable)?;
-        let connection = connection.ok_or_else(|| unavailable("the grant is gone".into()))?;
-        execute(&connection, "BEGIN IMMEDIATE", Vec::new()).await?;
-        execute(&connection, VERSIONS, Vec::new()).await?;
-        let version = self.version(&connection).await?;
-        let Some(missing) = self.versions.get(version..) else {
-            return Err(Problem::database_unavailable(format!(
-                "the table `{name}` has version {version}, and this service knows only version \
-                 {newest}: run the newer service, or restore a copy of the database"
-            )));
-        };
-        for statement in missing.iter().copied().flatten() {
-            execute(&connection, statement, Vec::new()).await?;
+    /// one. Nobody else uses `connection`, which rolls back what an error leaves when it is
+    /// dropped.
+    async fn migrate(&self, connection: &Connection) -> Result<(), Problem> {
+        execute(connection, "BEGIN IMMEDIATE", Vec::new()).await?;
+        execute(connection, VERSIONS, Vec::new()).await?;
+        let version = self.version(connection).await?;
+        for statement in self.missing(version)?.iter().copied().flatten() {
+            execute(connection, statement, Vec::new()).await?;
         }
         if version == 0 {
-            execute(&connection, self.fill, vec![(self.first_rows)()?.into()]).await?;
+            execute(connection, self.fill, vec![(self.first_rows)()?.into()]).await?;
         }
-        execute(&connection, SET_VERSION, vec![name.into(), (newest as i64).into()]).await?;
-        execute(&connection, "COMMIT", Vec::new()).await?;
+        let newest = self.versions.len() as i64;
+        execute(connection, SET_VERSION, vec![self.name.into(), newest.into()]).await?;
+        execute(connection, "COMMIT", Vec::new()).await?;
         Ok(())
+    }
+
+    /// What brings this table from `version` to the last one.
+    ///
+    /// # Errors
+    /// [`Problem::database_unavailable`] if it is newer.
+    fn missing(&self, version: usize) -> Result<&'static [&'static [&'static str]], Problem> {
+        self.versions.get(version..).ok_or_else(|| {
+            Problem::database_unavailable(format!(
+                "the table `{}` has version {version}, and this service knows only version {}: \
+                 run the newer service, or restore a copy of the database",
+                self.name,
+                self.versions.len()
+            ))
+        })
     }
 
     async fn version(&self, connection: &Connection) -> Result<usize, Problem> {

@@ -115,6 +115,8 @@ fn two_servers_never_sell_more_seats_than_there_are() {
         at_once(others.len(), &servers, |number, server| book(others[number], server).status);
     assert_eq!(replies.iter().filter(|status| **status == 201).count(), 1, "{replies:?}");
     assert_eq!(replies.iter().filter(|status| **status == 409).count(), others.len() - 1);
+    drop(servers);
+    check_integrity(state.path());
 }
 
 #[test]

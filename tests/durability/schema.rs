@@ -106,7 +106,7 @@ fn a_server_that_is_killed_while_it_takes_a_database_over_leaves_all_of_it_or_no
         WITH RECURSIVE numbers (number) AS
             (SELECT 1 UNION ALL SELECT number + 1 FROM numbers WHERE number < 50000)
         INSERT INTO bookings (username, date, movie)
-        SELECT 'user_' || number, '2016', 'movie_' || (number % 7) FROM numbers;
+        SELECT 'user_' || number, '20160101', 'movie_' || (number % 7) FROM numbers;
     ";
     let mut random = Random::from_seed();
     for _ in 0..kills() {
@@ -116,7 +116,7 @@ fn a_server_that_is_killed_while_it_takes_a_database_over_leaves_all_of_it_or_no
         let delay = Duration::from_micros(random.below(120_000) as u64);
         scope(|scope| {
             let address = server.address.clone();
-            for path in ["/seats/2016", "/todo/lists"] {
+            for path in ["/seats/20160101", "/todo/lists"] {
                 let address = address.clone();
                 scope.spawn(move || Reply::to(&address, "GET", path, "", None));
             }
@@ -125,7 +125,7 @@ fn a_server_that_is_killed_while_it_takes_a_database_over_leaves_all_of_it_or_no
         });
         assert_eq!(count_rows(state.path(), "bookings"), expected, "killed after {delay:?}");
         let server = Server::start(command(&application(), state.path()));
-        assert_eq!(server.get_json("/seats/2016").as_object().expect("movies").len(), 7);
+        assert_eq!(server.get_json("/seats/20160101").as_object().expect("movies").len(), 7);
         assert_eq!(server.get_json("/todo/lists/aniket/school"), json!(["Buy milk"]));
         drop(server);
         assert_eq!(versions(state.path()), newest());
@@ -170,18 +170,29 @@ fn the_application_before_versions_still_books_but_no_longer_has_lists() {
     let state = state_with(FIRST_VERSION);
     let server = Server::start(command(&application(), state.path()));
     check_first_version(&server);
-    let book = "INSERT INTO bookings (username, date, movie) SELECT 'new', '2015', 'movie'
-        WHERE 1 AND (SELECT count(*) FROM bookings WHERE date = '2015' AND movie = 'movie') < 9
+    let book = "INSERT INTO bookings (username, date, movie) SELECT 'new', '20150101', 'movie'
+        WHERE 1 AND (SELECT count(*) FROM bookings WHERE date = '20150101' AND movie = 'movie') < 9
         ON CONFLICT DO NOTHING RETURNING id";
     execute(state.path(), book).expect("a booking");
     execute(state.path(), book).expect("a repeated booking");
-    assert_eq!(server.get_json("/seats/2015"), json!({"movie": {"left": 99, "seats": 100}}));
+    assert_eq!(server.get_json("/seats/20150101"), json!({"movie": {"left": 99, "seats": 100}}));
     execute(state.path(), "DELETE FROM bookings WHERE username = 'new' RETURNING id")
         .expect("a cancellation");
-    assert_eq!(server.get_json("/seats/2015"), json!({}));
-    let show = "SELECT items, tag FROM todo_lists WHERE username = 'luckas'";
-    let error = execute(state.path(), show).expect_err("no column `tag`");
-    assert!(error.to_string().contains("no such column: tag"), "{error}");
+    assert_eq!(server.get_json("/seats/20150101"), json!({}));
+    // What it shows of all lists, and of those of a user.
+    execute(state.path(), "SELECT DISTINCT name FROM todo_lists").expect("names");
+    execute(state.path(), "SELECT name, items FROM todo_lists WHERE username = ''").expect("lists");
+    for one_list in [
+        "SELECT items, tag FROM todo_lists WHERE username = 'luckas'",
+        "INSERT INTO todo_lists (username, name, items, tag) VALUES ('luckas', 'b', '[]', '')",
+        "DELETE FROM todo_lists WHERE username = 'luckas' AND tag = '' RETURNING 1",
+    ] {
+        let error = execute(state.path(), one_list).expect_err("no column `tag`").to_string();
+        assert!(
+            error.contains("no such column: tag") || error.contains("no column named tag"),
+            "{error}"
+        );
+    }
     drop(server);
     check_integrity(state.path());
 }
