@@ -1,11 +1,13 @@
-//! How long a request waits for its siblings.
+//! How long a request waits for its siblings, and for its body.
 
+use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
 use host::App;
 use support::{Lines, edit};
 
 use crate::calls::{LATE, SHORT, answer, calls, lines_of, now};
+use crate::writes::LIST;
 use crate::{application, expect_problem, get_from, loader, send_to};
 
 #[test]
@@ -107,4 +109,24 @@ fn a_deadline_that_is_not_a_number_is_500_and_logged() {
         }
         assert_eq!(get_from(&app, "/users").status, 200);
     }
+}
+
+#[test]
+fn a_body_that_drips_is_408_after_thirty_seconds() {
+    let served = support::serve(loader().load().expect("an application"));
+    let mut stream = served.connect();
+    stream.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+    let head = format!(
+        "PUT {LIST} HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n\
+         content-length: 100\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    let start = Instant::now();
+    let mut answer = vec![0; 12];
+    // A byte a second, until there is an answer.
+    while stream.write_all(b" ").is_ok() && stream.read_exact(&mut answer).is_err() {
+        assert!(start.elapsed() < Duration::from_secs(50), "no answer");
+    }
+    assert_eq!(String::from_utf8_lossy(&answer), "HTTP/1.1 408");
+    assert!(start.elapsed() >= Duration::from_secs(29), "{:?}", start.elapsed());
 }
