@@ -35,7 +35,7 @@ use spin_sdk::variables;
 use spin_sdk::wasip3::http::client;
 use spin_sdk::wasip3::http::types::{self, ErrorCode, Fields, Scheme, Trailers};
 use spin_sdk::wasip3::{wit_future, wit_stream};
-use spin_sdk::wit_bindgen::{FutureReader, StreamReader, StreamResult, spawn};
+use spin_sdk::wit_bindgen::{StreamResult, spawn};
 
 use crate::problem::Problem;
 use crate::request::{Body, Request};
@@ -73,13 +73,24 @@ pub(crate) async fn handle(
         false => stream::empty().boxed_local(),
     };
     let mut request = Request::new(method, target, move |name| headers.get(name), body);
-    let response = handler(&mut request).await;
-    if has_body {
-        spawn(async move {
+    let Response { status, headers, body: content } = handler(&mut request).await;
+    let (trailers, sent_trailers) = wit_future::new(no_trailers);
+    let (mut writer, body) = wit_stream::new();
+    let body = (!content.is_empty()).then_some(body);
+    let (response, _) = types::Response::new(fields(&headers)?, body, sent_trailers);
+    let is_valid = response.set_status_code(status.as_u16());
+    is_valid.map_err(|()| ErrorCode::InternalError(None))?;
+    spawn(async move {
+        // Once the host reads it.
+        writer.write_all(content).await;
+        drop((writer, trailers));
+        // Only then: the body of the response must be there when its head is sent, or
+        // Spin sends them in two packets.
+        if has_body {
             within(MAX_UNREAD_TIME, skip_body(request.into_unread_body())).await;
-        });
-    }
-    send_response(response)
+        }
+    });
+    Ok(response)
 }
 
 /// The parts of the body of `request`, as they arrive.
@@ -115,36 +126,13 @@ async fn skip_body(mut body: Body) {
     }
 }
 
-fn send_response(response: Response) -> RawResult {
-    let (body, trailers) = send_body(response.body);
-    let (sent, _) = types::Response::new(fields(&response.headers)?, body, trailers);
-    sent.set_status_code(response.status.as_u16()).map_err(|()| ErrorCode::InternalError(None))?;
-    Ok(sent)
-}
-
 fn fields(headers: &HeaderMap) -> Result<Fields, ErrorCode> {
     let headers = headers.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()));
     let fields = Fields::from_list(&headers.collect::<Vec<_>>());
     fields.map_err(|error| ErrorCode::InternalError(Some(error.to_string())))
 }
 
-/// A body, which is written once the host reads it.
-fn send_body(content: Vec<u8>) -> (Option<StreamReader<u8>>, FutureReader<TrailersResult>) {
-    let (trailers, sent_trailers) = wit_future::new(no_trailers);
-    if content.is_empty() {
-        return (None, sent_trailers);
-    }
-    let (mut body, sent_body) = wit_stream::new();
-    spawn(async move {
-        body.write_all(content).await;
-        drop((body, trailers));
-    });
-    (Some(sent_body), sent_trailers)
-}
-
-type TrailersResult = Result<Option<Trailers>, ErrorCode>;
-
-fn no_trailers() -> TrailersResult {
+fn no_trailers() -> Result<Option<Trailers>, ErrorCode> {
     Ok(None)
 }
 
