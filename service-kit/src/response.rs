@@ -45,10 +45,10 @@ impl Response {
     }
 
     /// 200 with the content of a file of that media type.
-    pub fn file(content_type: &str, content: impl Into<Vec<u8>>) -> Self {
+    pub fn file(content_type: &'static str, content: impl Into<Vec<u8>>) -> Self {
         let content = content.into();
         let etag = etag(content_type, &content);
-        Self::new(StatusCode::OK).content(content_type, content).header(ETAG, etag)
+        Self::new(StatusCode::OK).content(content_type, content).value(ETAG, etag)
     }
 
     /// 204: done, and there is nothing to show.
@@ -65,7 +65,7 @@ impl Response {
     /// a GET would get (section 8.7).
     pub fn put(mut self, uri: String, is_new: bool) -> Self {
         self.status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
-        self.header(CONTENT_LOCATION, uri)
+        self.value(CONTENT_LOCATION, uri)
     }
 
     /// The strong validator of this response (RFC 9110, section 8.8.3).
@@ -75,11 +75,16 @@ impl Response {
 
     /// A response without a body.
     pub(crate) fn new(status: StatusCode) -> Self {
-        Self { status, headers: HeaderMap::with_capacity(16), body: Vec::new() }
+        Self { status, headers: HeaderMap::with_capacity(12), body: Vec::new() }
+    }
+
+    /// Adds a header with a value that is always the same.
+    pub(crate) fn header(self, name: HeaderName, value: &'static str) -> Self {
+        self.value(name, HeaderValue::from_static(value))
     }
 
     /// Adds a header, whose value must be visible ASCII.
-    pub(crate) fn header(mut self, name: HeaderName, value: impl TryInto<HeaderValue>) -> Self {
+    pub(crate) fn value(mut self, name: HeaderName, value: impl TryInto<HeaderValue>) -> Self {
         if let Ok(value) = value.try_into() {
             self.headers.insert(name, value);
         }
@@ -91,8 +96,8 @@ impl Response {
     /// WASI does not add the length. Without it, the body is sent chunked and in a
     /// second packet. A client of Spin then gets it 40 ms late, because it delays
     /// its acknowledgement of the first packet.
-    pub(crate) fn content(self, content_type: &str, body: Vec<u8>) -> Self {
-        let response = self.header(CONTENT_TYPE, content_type).header(CONTENT_LENGTH, body.len());
+    pub(crate) fn content(self, content_type: &'static str, body: Vec<u8>) -> Self {
+        let response = self.header(CONTENT_TYPE, content_type).value(CONTENT_LENGTH, body.len());
         Self { body, ..response }
     }
 }

@@ -85,7 +85,7 @@ pub(crate) fn other_method(request: &Request, allowed: &'static str) -> Result<R
     }
     Ok(Response::new(StatusCode::OK)
         .header(ALLOW, allowed)
-        .header(CONTENT_LENGTH, 0)
+        .header(CONTENT_LENGTH, "0")
         .header(CACHE_CONTROL, "no-store"))
 }
 

@@ -49,8 +49,8 @@ async fn respond(
         }
     };
     response
-        .header(REQUEST_ID, &*request.id)
-        .header(SERVER_TIMING, request.timing.header(id))
+        .value(REQUEST_ID, &*request.id)
+        .value(SERVER_TIMING, request.timing.header(id))
         .header(X_CONTENT_TYPE_OPTIONS, "nosniff")
         .header(ACCESS_CONTROL_ALLOW_ORIGIN, "*")
         .header(ACCESS_CONTROL_EXPOSE_HEADERS, "etag, retry-after, x-request-id")
@@ -90,7 +90,7 @@ fn preflight() -> Response {
         .header(ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD")
         .header(ACCESS_CONTROL_ALLOW_HEADERS, "*")
         .header(ACCESS_CONTROL_MAX_AGE, "86400")
-        .header(CONTENT_LENGTH, 0)
+        .header(CONTENT_LENGTH, "0")
 }
 
 /// Applies the conditions of the request to the response of a handler of GET.
@@ -105,7 +105,7 @@ fn read(request: &Request, response: Response) -> Result<Response, Problem> {
     } else {
         // Without a length: it would have to be that of the content (RFC 9110,
         // section 8.6).
-        Response::new(StatusCode::NOT_MODIFIED).header(ETAG, etag)
+        Response::new(StatusCode::NOT_MODIFIED).value(ETAG, etag)
     };
     let response = revalidated(response);
     Ok(if request.accept_was_read() { response.header(VARY, "accept") } else { response })
@@ -130,7 +130,7 @@ fn failure(request: &Request, problem: &Problem) -> Response {
         // Caches may keep a 404 or 405 otherwise (RFC 9110, section 15.1).
         .header(CACHE_CONTROL, "no-store");
     match &problem.header {
-        Some((name, value)) => response.header(name.clone(), *value),
+        Some((name, value)) => response.header(name.clone(), value),
         None => response,
     }
 }

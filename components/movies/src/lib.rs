@@ -13,8 +13,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
 use serde::de::Error;
+use serde::{Deserialize, Serialize, Serializer};
 use service_kit::sibling::encode_segment;
 use service_kit::{DataFile, Fields, Problem, Record, Records, Request, Response, Route, get};
 use wasip3::exports::http::handler::Guest;
@@ -69,14 +69,14 @@ fn list_top_movies(movies: &Movies, request: &Request) -> Result<Response, Probl
     let limit = request.number_parameter("limit", 1..=MAX_LIMIT, 3)?;
     let offset = request.number_parameter("offset", 0..=usize::MAX, 0)?;
     let top = ranking(movies).into_iter().skip(offset).take(limit);
-    Response::json(&top.map(|(id, movie)| with_uri(id, &movie)).collect::<Vec<_>>())
+    Response::json(&top.map(|(id, movie)| WithUri(id, movie.fields)).collect::<Vec<_>>())
 }
 
 fn show_movie(movies: &Movies, id: &str) -> Result<Response, Problem> {
     let movie = movies.get(id).ok_or_else(|| {
         Problem::not_found(format!("No movie has the id `{id}`. GET /movies lists them all."))
     })?;
-    Response::json(&with_uri(id, &movie))
+    Response::json(&WithUri(id, movie.fields))
 }
 
 /// The movies, best rated first.
@@ -90,10 +90,17 @@ fn ranking(movies: &Movies) -> Vec<(&str, Record<'_, Movie>)> {
 }
 
 /// All fields of a movie, and its uri.
-fn with_uri(id: &str, movie: &Record<'_, Movie>) -> Fields {
-    let mut fields = movie.fields.clone();
-    fields.insert("uri".into(), format!("/movies/{}", encode_segment(id)).into());
-    fields
+struct WithUri<'a>(&'a str, &'a Fields);
+
+impl Serialize for WithUri<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(id, movie) = *self;
+        let (name, uri) = ("uri".to_owned(), format!("/movies/{}", encode_segment(id)).into());
+        let mut fields = BTreeMap::new();
+        fields.extend(movie);
+        fields.insert(&name, &uri);
+        fields.serialize(serializer)
+    }
 }
 
 /// The movies by id.
