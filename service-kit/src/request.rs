@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use futures::StreamExt;
 use futures::stream::{self, LocalBoxStream};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use http::{HeaderName, HeaderValue, Method, Uri};
 use percent_encoding::percent_decode_str;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
@@ -198,7 +198,7 @@ impl Request {
 
     /// The headers of a request to a sibling: the id, and the trace that its work shall
     /// belong to, as it came.
-    pub(crate) fn headers_for_siblings(&self) -> HeaderMap {
+    pub(crate) fn headers_for_siblings(&self) -> Vec<(HeaderName, HeaderValue)> {
         let traced = [TRACE_PARENT, TRACE_STATE].into_iter().flat_map(|name| {
             (self.headers)(name.as_str()).into_iter().map(move |value| (name.clone(), value))
         });

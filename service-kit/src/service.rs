@@ -114,7 +114,7 @@ fn read(request: &Request, response: Response) -> Result<Response, Problem> {
 /// A successful response may be cached, but must be revalidated: the data change. That of
 /// OPTIONS says something else.
 fn revalidated(response: Response) -> Response {
-    match response.headers.contains_key(CACHE_CONTROL) {
+    match response.headers.iter().any(|(name, _)| name == CACHE_CONTROL) {
         true => response,
         false => response.header(CACHE_CONTROL, "no-cache"),
     }

@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 
 use futures::future::{Either, select};
 use futures::{Stream, StreamExt, stream};
-use http::{HeaderMap, Method, StatusCode, Uri};
+use http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 use spin_sdk::sqlite::{RowResult, Value};
 use spin_sdk::variables;
 use spin_sdk::wasip3::http::client;
@@ -126,7 +126,7 @@ async fn skip_body(mut body: Body) {
     }
 }
 
-fn fields(headers: &HeaderMap) -> Result<Fields, ErrorCode> {
+fn fields(headers: &[(HeaderName, HeaderValue)]) -> Result<Fields, ErrorCode> {
     let headers = headers.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()));
     let fields = Fields::from_list(&headers.collect::<Vec<_>>());
     fields.map_err(|error| ErrorCode::InternalError(Some(error.to_string())))
@@ -151,7 +151,7 @@ pub(crate) struct ClientResponse {
 pub(crate) async fn get(
     url: &Uri,
     target: &str,
-    headers: &HeaderMap,
+    headers: &[(HeaderName, HeaderValue)],
 ) -> Result<ClientResponse, ErrorCode> {
     let (trailers, sent_trailers) = wit_future::new(no_trailers);
     let (request, _) = types::Request::new(fields(headers)?, None, sent_trailers, None);

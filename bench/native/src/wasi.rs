@@ -14,7 +14,7 @@ use std::time::Duration;
 use futures::future::LocalBoxFuture;
 use futures::{Stream, StreamExt};
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, Request as HttpRequest, Response as HttpResponse, StatusCode, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Request as HttpRequest, Response as HttpResponse, StatusCode, Uri};
 use http_body_util::{BodyExt, Empty, Full, Limited};
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::server::conn::http1;
@@ -100,7 +100,7 @@ pub(crate) async fn handle(
     }
     let mut sent = HttpResponse::new(Full::from(response.body));
     *sent.status_mut() = response.status;
-    *sent.headers_mut() = response.headers;
+    *sent.headers_mut() = response.headers.into_iter().collect();
     Ok(sent)
 }
 
@@ -137,12 +137,12 @@ pub(crate) struct ClientResponse {
 pub(crate) async fn get(
     url: &Uri,
     target: &str,
-    headers: &HeaderMap,
+    headers: &[(HeaderName, HeaderValue)],
 ) -> Result<ClientResponse, String> {
     let authority = url.authority().map_or("", |authority| authority.as_str());
     let request = HttpRequest::get(format!("http://{authority}{target}"));
     let mut request = request.body(Empty::new()).map_err(|error| error.to_string())?;
-    *request.headers_mut() = headers.clone();
+    *request.headers_mut() = headers.iter().cloned().collect();
     let response = CLIENT.with(|client| client.request(request)).await;
     let response = response.map_err(|error| error.to_string())?;
     let content_type = bytes(response.headers(), CONTENT_TYPE.as_str()).pop();
