@@ -148,6 +148,7 @@ fn no_seat_is_sold_twice() {
 fn of_racing_updates_of_a_list_none_is_lost_and_none_without_conditions_is_refused() {
     const PATH: &str = "/todo/lists/luckas/party";
     with_three_spins(&[], |_, spins| {
+        get(&spins[0], "/todo/lists");
         let start = Instant::now();
         at_once(48, &spins, |number, spin| {
             for _ in 0..200 {

@@ -53,7 +53,9 @@ impl Database {
 
     fn spawn(sqld: &PathBuf, folder: &TempDir, address: &str) -> Child {
         let mut command = Command::new(sqld);
-        command.args(["--no-welcome", "--http-listen-addr", address, "--db-path"]);
+        // With its 128 by default, many clients time out while they open one.
+        command.args(["--no-welcome", "--max-concurrent-connections", "1024"]);
+        command.args(["--http-listen-addr", address, "--db-path"]);
         command.arg(folder.path().join("database")).stdin(Stdio::null());
         command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("sqld starts")
     }
