@@ -116,7 +116,7 @@ impl Table {
     }
 
     /// Executes `statement`, and gives the rows that it returns. They are committed. A
-    /// [`Route`](crate::Route) calls this only where [`Table::is_writable`].
+    /// `Route` calls this only where [`Table::is_writable`].
     ///
     /// # Errors
     /// [`Problem::database_unavailable`] if that fails.

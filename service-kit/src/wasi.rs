@@ -30,7 +30,6 @@ use std::time::{Duration, Instant};
 use futures::future::{Either, select};
 use futures::{Stream, StreamExt, stream};
 use http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
-use spin_sdk::sqlite::{RowResult, Value};
 use spin_sdk::variables;
 use spin_sdk::wasip3::http::client;
 use spin_sdk::wasip3::http::types::{self, ErrorCode, Fields, Scheme, Trailers};
@@ -240,10 +239,8 @@ pub(crate) use no_database::Connection;
 
 #[cfg(not(feature = "read-only"))]
 mod database {
-    use spin_sdk::sqlite::{self, Error};
+    use spin_sdk::sqlite::{self, Error, RowResult, Value};
     use spin_sdk::wit_bindgen::StreamResult;
-
-    use super::{RowResult, Value};
 
     /// How many rows are read at once.
     const ROWS: usize = 64;
@@ -306,7 +303,7 @@ mod database {
 mod no_database {
     use std::convert::Infallible;
 
-    use super::{RowResult, Value};
+    use spin_sdk::sqlite::{RowResult, Value};
 
     /// There is none.
     pub(crate) struct Connection(Infallible);
