@@ -58,13 +58,11 @@ impl Connections {
             }
         }
         let connection = Connection::open().await?.ok_or("the grant is gone")?;
-        if let Some(mode) = journal_mode(&connection).await {
-            self.keep(connection, Some(&mode));
-        } else {
+        if journal_mode(&connection).await.is_none() {
             return self.execute_alone(connection, statement, parameters).await;
         }
-        let shared = self.shared.get().ok_or("no connection")?;
-        shared.execute(statement, parameters).await
+        self.idle().clear();
+        self.shared.get_or_init(|| connection).execute(statement, parameters).await
     }
 
     /// Keeps a connection that no statement uses: to share it, if it has a journal mode.
