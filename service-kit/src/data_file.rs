@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::sync::OnceLock;
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::problem::Problem;
@@ -65,61 +65,33 @@ pub fn parse<T: DeserializeOwned>(text: &str) -> serde_json::Result<T> {
     serde_json::from_str(text)
 }
 
-/// The fields of a record, sorted by name.
-pub type Fields = Map<String, Value>;
+/// Records by key.
+pub type Records<T> = BTreeMap<String, Record<T>>;
 
-/// Records, sorted by key. Each has all its fields beside the `T`, so that those which
-/// `T` does not name are served, too.
-#[derive(Debug)]
-pub struct Records<T> {
-    known: BTreeMap<String, T>,
-    fields: BTreeMap<String, Fields>,
-}
-
-/// One of [`Records`].
-pub struct Record<'a, T> {
+/// A record. It is served with all its fields, those that `T` does not name, too.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+pub struct Record<T> {
     /// What its service knows of it.
-    pub known: &'a T,
-    /// All its fields.
-    pub fields: &'a Fields,
+    #[serde(skip)]
+    pub known: T,
+    /// All its fields, sorted by name.
+    pub fields: Map<String, Value>,
 }
 
-impl<T: DeserializeOwned> Records<T> {
-    /// Parses a JSON object of records: once for the fields, and once for what its service
-    /// knows, because only an error about the whole text has the right line and column.
-    ///
-    /// # Errors
-    /// What is wrong, with line and column.
-    pub fn parse(text: &str) -> serde_json::Result<Self> {
-        // First, because serde would make a `T` of an array, too.
-        let fields = serde_json::from_str(text)?;
-        Ok(Self { known: serde_json::from_str(text)?, fields })
-    }
-}
-
-impl<T> Records<T> {
-    /// All records with their keys, sorted by key.
-    pub fn all(&self) -> impl Iterator<Item = (&str, Record<'_, T>)> {
-        let records = self.known.iter().zip(self.fields.values());
-        records.map(|((key, known), fields)| (key.as_str(), Record { known, fields }))
-    }
-
-    /// The record with that key.
-    pub fn get(&self, key: &str) -> Option<Record<'_, T>> {
-        Some(Record { known: self.known.get(key)?, fields: self.fields.get(key)? })
-    }
-}
-
-impl<T> Serialize for Records<T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.fields.serialize(serializer)
-    }
-}
-
-impl<T> Serialize for Record<'_, T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.fields.serialize(serializer)
-    }
+/// Makes [`Records`] of JSON: parses it once for the fields, and once for what the service
+/// knows, because only an error about the whole text has the right line and column.
+///
+/// # Errors
+/// What is wrong, with line and column.
+pub fn records<T: DeserializeOwned>(text: &str) -> serde_json::Result<Records<T>> {
+    // First, because serde would make a `T` of an array, too.
+    let fields: BTreeMap<String, Map<String, Value>> = serde_json::from_str(text)?;
+    let known: BTreeMap<String, T> = serde_json::from_str(text)?;
+    let mut records = Records::new();
+    let pairs = known.into_iter().zip(fields.into_values());
+    records.extend(pairs.map(|((key, known), fields)| (key, Record { known, fields })));
+    Ok(records)
 }
 
 #[cfg(test)]
@@ -136,25 +108,25 @@ mod tests {
 
     #[test]
     fn a_field_that_no_type_names_passes_through() {
-        let records = Records::<Film>::parse(r#"{"a": {"title": "A", "year": 2015}}"#).unwrap();
-        assert_eq!(records.get("a").unwrap().fields["year"], 2015);
+        let records = records::<Film>(r#"{"a": {"title": "A", "year": 2015}}"#).unwrap();
+        assert_eq!(records["a"].fields["year"], 2015);
     }
 
     #[test]
     fn a_wrong_shape_is_named_with_its_line_and_column() {
-        let error = Records::<Film>::parse("{\n  \"a\": {\"title\": 7}\n}").unwrap_err();
+        let error = records::<Film>("{\n  \"a\": {\"title\": 7}\n}").unwrap_err();
         assert_eq!((error.line(), error.column()), (2, 18));
     }
 
     #[test]
     fn a_record_that_is_an_array_is_the_wrong_shape() {
-        let error = Records::<Film>::parse("{\n  \"a\": [\"A\"]\n}").unwrap_err();
+        let error = records::<Film>("{\n  \"a\": [\"A\"]\n}").unwrap_err();
         assert_eq!(error.line(), 2, "{error}");
     }
 
     #[test]
     fn a_missing_file_is_named_in_the_cause() {
-        static FILE: DataFile<Records<Film>> = DataFile::new("/no/such.json", Records::parse);
+        static FILE: DataFile<Records<Film>> = DataFile::new("/no/such.json", records::<Film>);
         let problem = FILE.read().unwrap_err();
         assert!(problem.cause.is_some_and(|cause| cause.contains("/no/such.json")));
     }

@@ -9,95 +9,135 @@
 //! two at once are interrupted, and more of them stop the server for everybody. So each
 //! statement has a connection to itself.
 
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
-use spin_sdk::sqlite::{RowResult, Value};
+use spin_sdk::sqlite::RowResult;
+pub use spin_sdk::sqlite::Value;
 
+use crate::problem::Problem;
 use crate::wasi::Connection;
 
-/// How many connections are kept for later statements.
+/// How many connections to a server are kept for later statements.
 const MAX_IDLE: usize = 4;
 
 /// What libSQL says of a connection that was idle for ten seconds, and of one to a server
 /// that has started again since. It has not executed the statement.
 const FORGOTTEN: [&str; 2] = ["STREAM_EXPIRED", "invalid baton"];
 
-/// The connections for the statements of an instance, each of which is a transaction of
-/// its own. A `static` keeps them for as long as the instance lives.
-pub(crate) struct Connections {
-    /// The one that all requests share, if the database is a file.
-    shared: OnceLock<Connection>,
-    /// Those that no statement uses, if it is not.
-    idle: Mutex<Vec<Connection>>,
+/// The connections of this instance to the database, for its reads or for its writes.
+pub(crate) enum Connections {
+    /// To a file.
+    Shared(Connection),
+    /// To a server: those that no statement uses.
+    Idle(Mutex<Vec<Connection>>),
 }
 
+/// A row that a statement returns.
+pub struct Row(RowResult);
+
 impl Connections {
-    pub(crate) const fn new() -> Self {
-        Self { shared: OnceLock::new(), idle: Mutex::new(Vec::new()) }
+    pub(crate) fn new(first: Connection, is_file: bool) -> Self {
+        if is_file { Self::Shared(first) } else { Self::Idle(Mutex::new(vec![first])) }
     }
 
-    /// Executes `statement`, and gives the rows that it returns.
+    /// Executes `statement`, a transaction of its own, and gives the rows that it returns.
     ///
     /// # Errors
-    /// What the database says. Whether a write was executed is unknown then.
+    /// [`Problem::database_unavailable`] if that fails. Whether a write was executed is
+    /// unknown then.
     pub(crate) async fn execute(
         &self,
         statement: &str,
         parameters: Vec<Value>,
-    ) -> Result<Vec<RowResult>, String> {
-        if let Some(shared) = self.shared.get() {
-            return shared.execute(statement, parameters).await;
-        }
-        let idle = self.idle().pop();
-        if let Some(connection) = idle {
-            match self.execute_alone(connection, statement, parameters.clone()).await {
-                Err(error) if FORGOTTEN.iter().any(|text| error.contains(text)) => {
-                    self.idle().clear();
+    ) -> Result<Vec<Row>, Problem> {
+        let idle = match self {
+            Self::Shared(connection) => return execute(connection, statement, parameters).await,
+            Self::Idle(idle) => || idle.lock().unwrap_or_else(PoisonError::into_inner),
+        };
+        loop {
+            let kept = idle().pop();
+            let was_kept = kept.is_some();
+            let connection = match kept {
+                Some(connection) => connection,
+                None => open().await?,
+            };
+            match connection.execute(statement, parameters.clone()).await {
+                Ok(rows) => {
+                    if idle().len() < MAX_IDLE {
+                        idle().push(connection);
+                    }
+                    return Ok(rows.into_iter().map(Row).collect());
                 }
-                result => return result,
+                Err(error) if was_kept && FORGOTTEN.iter().any(|text| error.contains(text)) => {
+                    idle().clear();
+                }
+                Err(error) => return Err(unavailable(error)),
             }
         }
-        let connection = Connection::open().await?.ok_or("the grant is gone")?;
-        if journal_mode(&connection).await.is_none() {
-            return self.execute_alone(connection, statement, parameters).await;
-        }
-        self.idle().clear();
-        self.shared.get_or_init(|| connection).execute(statement, parameters).await
-    }
-
-    /// Keeps a connection that no statement uses: to share it, if it has a journal mode.
-    pub(crate) fn keep(&self, connection: Connection, journal_mode: Option<&str>) {
-        let mut idle = self.idle();
-        if journal_mode.is_some() {
-            _ = self.shared.set(connection);
-            idle.clear();
-        } else if self.shared.get().is_none() && idle.len() < MAX_IDLE {
-            idle.push(connection);
-        }
-    }
-
-    /// Executes `statement` on a connection that no other statement uses. It is kept if
-    /// that succeeds, and else closed.
-    async fn execute_alone(
-        &self,
-        connection: Connection,
-        statement: &str,
-        parameters: Vec<Value>,
-    ) -> Result<Vec<RowResult>, String> {
-        let rows = connection.execute(statement, parameters).await?;
-        self.keep(connection, None);
-        Ok(rows)
-    }
-
-    fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Asks for a write-ahead log, with which readers and a writer don't wait for each
-/// other, and gives what the database has. libSQL refuses it. So does a new file if two
-/// connections ask at the same moment: then only an answer means that it is a file.
+/// Executes `statement`, and gives the rows that it returns.
+///
+/// # Errors
+/// [`Problem::database_unavailable`] if that fails.
+pub(crate) async fn execute(
+    connection: &Connection,
+    statement: &str,
+    parameters: Vec<Value>,
+) -> Result<Vec<Row>, Problem> {
+    let rows = connection.execute(statement, parameters).await.map_err(unavailable)?;
+    Ok(rows.into_iter().map(Row).collect())
+}
+
+/// Opens a connection.
+///
+/// # Errors
+/// [`Problem::database_unavailable`] if that fails.
+pub(crate) async fn open() -> Result<Connection, Problem> {
+    let connection = Connection::open().await.map_err(unavailable)?;
+    connection.ok_or_else(|| Problem::database_unavailable("the grant is gone"))
+}
+
+/// Asks for a write-ahead log, with which readers and a writer don't wait for each other,
+/// and gives what the database has. Only a file has one: libSQL refuses the statement.
 pub(crate) async fn journal_mode(connection: &Connection) -> Option<String> {
-    let rows = connection.execute("PRAGMA journal_mode = WAL", Vec::new()).await.ok()?;
-    rows.first()?.get::<&str>(0).map(str::to_owned)
+    match connection.execute("PRAGMA journal_mode = WAL", Vec::new()).await {
+        Ok(rows) => rows.first()?.get::<&str>(0).map(str::to_owned),
+        // Another connection to a new file has asked at the same moment.
+        Err(error) => error.contains("is locked").then(|| "wal".to_owned()),
+    }
+}
+
+/// An error of the database, with what to do about it. Spin gives only a text.
+pub(crate) fn unavailable(error: String) -> Problem {
+    let advice = [
+        ("is locked", "try again, or end the process that keeps its lock"),
+        ("is full", "make room on its disk"),
+        ("readonly", "let this process write to the file and its folder"),
+        ("not a database", "move the file away, and a new one starts with the data files"),
+        ("malformed", "move the file away, and a new one starts with the data files"),
+        ("open database", "let this process write to the file and its folder"),
+        ("create the folder", "let this process make that folder"),
+        // libSQL takes the lock from a transaction that lasts for more than five seconds.
+        ("Transaction timed out", "end what else writes to it until its tables have changed"),
+        ("to connect", "start the database server, or correct its address"),
+        ("I/O error", "look for a full disk, a limit of its files, or what is wrong with its disk"),
+    ];
+    let advice = advice.iter().find(|(part, _)| error.contains(part));
+    Problem::database_unavailable(match advice {
+        Some((_, advice)) => format!("{error}: {advice}"),
+        None => error,
+    })
+}
+
+impl Row {
+    /// The value in `column`, counted from 0.
+    ///
+    /// # Errors
+    /// [`Problem::internal`] if there is none of that type.
+    pub fn get<'a, T: TryFrom<&'a Value>>(&'a self, column: usize) -> Result<T, Problem> {
+        let value = self.0.get(column);
+        value.ok_or_else(|| Problem::internal(format!("a row has an unexpected column {column}")))
+    }
 }

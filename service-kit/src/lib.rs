@@ -5,7 +5,7 @@
 //! handlers. A handler returns a [`Response`] or a [`Problem`].
 //!
 //! ```no_run
-//! use service_kit::{DataFile, Problem, Records, Request, Response, Route, get};
+//! use service_kit::{DataFile, Problem, Records, Request, Response, Route, get, records};
 //! use wasip3::exports::http::handler::Guest;
 //! use wasip3::http::types::{self, ErrorCode};
 //!
@@ -19,7 +19,7 @@
 //!
 //! wasip3::http::service::export!(Service);
 //!
-//! static MOVIES: DataFile<Records<Movie>> = DataFile::new("data/movies.json", Records::parse);
+//! static MOVIES: DataFile<Records<Movie>> = DataFile::new("data/movies.json", records);
 //!
 //! #[derive(serde::Deserialize)]
 //! struct Movie {
@@ -115,7 +115,7 @@ pub mod variable;
 pub mod wasi;
 
 pub use conditions::Conditions;
-pub use data_file::{DataFile, Fields, Record, Records, parse};
+pub use data_file::{DataFile, Record, Records, parse, records};
 pub use problem::Problem;
 pub use request::Request;
 pub use response::Response;

@@ -4,10 +4,8 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::ops::RangeInclusive;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use futures::StreamExt;
-use futures::stream::{self, LocalBoxStream};
 use http::{HeaderName, HeaderValue, Method, Uri};
 use percent_encoding::percent_decode_str;
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -15,6 +13,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use crate::conditions::Conditions;
 use crate::problem::Problem;
 use crate::timing::Timing;
+use crate::wasi::{self, Body};
 
 /// The name of the header with the request's id.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -29,14 +28,14 @@ const MAX_SEGMENT: usize = 256;
 /// The longest body, in bytes.
 const MAX_BODY: usize = 64 * 1024;
 
+/// How long a client may take to send a body, from the first read to the last byte.
+const MAX_BODY_TIME: Duration = Duration::from_secs(30);
+
 /// The longest request id that is accepted from a client, in bytes.
 const MAX_REQUEST_ID: usize = 128;
 
 /// Gives all values of the header with that name, which must be in lower case.
 type Headers = Box<dyn Fn(&str) -> Vec<Vec<u8>>>;
-
-/// The parts of a body as they arrive, and perhaps why it did not arrive.
-pub type Body = LocalBoxStream<'static, Result<Vec<u8>, Problem>>;
 
 /// A request: its method, path, query, headers and body.
 ///
@@ -51,9 +50,8 @@ pub struct Request {
     target: Uri,
     segments: Vec<String>,
     headers: Headers,
-    body: Cell<Body>,
+    body: Cell<Option<Body>>,
     body_was_read: Cell<bool>,
-    accept_was_read: Cell<bool>,
     /// When all siblings must have answered; `sibling` sets it when it sends the
     /// first request.
     pub(crate) deadline: Cell<Option<Instant>>,
@@ -67,7 +65,7 @@ impl Request {
         method: Method,
         target: Uri,
         headers: impl Fn(&str) -> Vec<Vec<u8>> + 'static,
-        body: Body,
+        body: Option<Body>,
     ) -> Self {
         let given = headers(REQUEST_ID.as_str()).into_iter().next();
         let given = given.and_then(|id| String::from_utf8(id).ok());
@@ -79,7 +77,6 @@ impl Request {
             headers: Box::new(headers),
             body: Cell::new(body),
             body_was_read: Cell::new(false),
-            accept_was_read: Cell::new(false),
             deadline: Cell::new(None),
             timing: Timing::start(),
         }
@@ -168,19 +165,11 @@ impl Request {
 
     /// Whether the client names HTML in `Accept`, with a weight that is not below that of
     /// JSON, if it names that. Wildcards don't count: `curl` sends one, too.
-    ///
-    /// The response then gets `Vary: Accept`.
     pub fn prefers_html(&self) -> bool {
-        self.accept_was_read.set(true);
         let members = self.list_members("accept");
         let weight = |media_type| members.iter().find_map(|member| weight(member, media_type));
         let html = weight("text/html").unwrap_or(0.0);
         html > 0.0 && html >= weight("application/json").unwrap_or(0.0)
-    }
-
-    /// Whether a handler has looked at `Accept`.
-    pub(crate) fn accept_was_read(&self) -> bool {
-        self.accept_was_read.get()
     }
 
     /// What `If-Match` and `If-None-Match` demand.
@@ -249,31 +238,25 @@ impl Request {
     }
 
     async fn read_body(&self) -> Result<Vec<u8>, Problem> {
+        let Some(mut body) = self.body.take() else { return Ok(Vec::new()) };
+        self.body_was_read.set(true);
         let length = (self.headers)("content-length").pop();
         let length = length.and_then(|length| String::from_utf8(length).ok()?.parse().ok());
-        if length.is_some_and(|length: u64| length > MAX_BODY as u64) {
-            return Err(Problem::content_too_large(MAX_BODY));
+        let read = wasi::within(MAX_BODY_TIME, body.read(length, MAX_BODY)).await;
+        self.body.set(Some(body));
+        match read {
+            Some(Ok(Some(content))) => Ok(content),
+            Some(Ok(None)) => Err(Problem::content_too_large(MAX_BODY)),
+            Some(Err(_)) => Err(Problem::bad_request("The body broke off.")),
+            None => Err(Problem::request_timeout(MAX_BODY_TIME)),
         }
-        self.body_was_read.set(true);
-        let mut body = Vec::new();
-        let mut parts = self.body.replace(stream::empty().boxed_local());
-        while let Some(part) = parts.next().await {
-            body.extend(part?);
-            if body.len() > MAX_BODY {
-                self.body.set(parts);
-                return Err(Problem::content_too_large(MAX_BODY));
-            }
-        }
-        Ok(body)
     }
 
     /// What nobody has read of the body. Nothing if the client waits for permission to
     /// send it (RFC 9110, section 10.1.1): to read would give that.
-    pub(crate) fn into_unread_body(self) -> Body {
-        if self.has_header("expect") && !self.body_was_read.get() {
-            return stream::empty().boxed_local();
-        }
-        self.body.into_inner()
+    pub(crate) fn into_unread_body(self) -> Option<Body> {
+        let is_awaited = self.body_was_read.get() || !self.has_header("expect");
+        self.body.into_inner().filter(|_| is_awaited)
     }
 
     /// The members of the header `name`, a comma-separated list (RFC 9110,
@@ -335,12 +318,7 @@ mod tests {
     fn with_header(target: &str, name: &'static str, value: &str) -> Result<Request, Problem> {
         let value = value.as_bytes().to_vec();
         let header = move |asked: &str| Vec::from_iter((asked == name).then(|| value.clone()));
-        let mut request = Request::new(
-            Method::GET,
-            target.parse().unwrap(),
-            header,
-            stream::empty().boxed_local(),
-        );
+        let mut request = Request::new(Method::GET, target.parse().unwrap(), header, None);
         request.decode_path().map(|()| request)
     }
 

@@ -2,7 +2,10 @@
 
 use std::hash::Hasher;
 
-use http::header::{CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG};
+use http::header::{
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
+    VARY,
+};
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 use siphasher::sip::SipHasher13;
@@ -47,12 +50,17 @@ impl Response {
     pub fn file(content_type: &'static str, content: impl Into<Vec<u8>>) -> Self {
         let content = content.into();
         let etag = etag(content_type, &content);
-        Self::new(StatusCode::OK).content(content_type, content).value(ETAG, etag)
+        Self::success(StatusCode::OK).content(content_type, content).value(ETAG, etag)
     }
 
     /// 204: done, and there is nothing to show.
     pub fn no_content() -> Self {
-        Self::new(StatusCode::NO_CONTENT)
+        Self::success(StatusCode::NO_CONTENT)
+    }
+
+    /// Says that a request with another `Accept` may get something else.
+    pub fn varies_by_accept(self) -> Self {
+        self.header(VARY, "accept")
     }
 
     /// The answer to a PUT of the resource at `uri`, whose new state this response
@@ -71,6 +79,18 @@ impl Response {
     pub fn etag(&self) -> &str {
         let etag = self.headers.iter().find(|(name, _)| name == ETAG);
         etag.and_then(|(_, etag)| etag.to_str().ok()).unwrap_or_default()
+    }
+
+    /// 304: the client has the current version. Without a length: it would have to be that
+    /// of the content (RFC 9110, section 8.6).
+    pub(crate) fn not_modified(mut self) -> Self {
+        self.headers.retain(|(name, _)| [CACHE_CONTROL, ETAG, VARY].contains(name));
+        Self { status: StatusCode::NOT_MODIFIED, body: Vec::new(), ..self }
+    }
+
+    /// A response that may be cached, but must be revalidated: the data change.
+    fn success(status: StatusCode) -> Self {
+        Self::new(status).header(CACHE_CONTROL, "no-cache")
     }
 
     /// A response without a body.

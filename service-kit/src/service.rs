@@ -3,8 +3,8 @@
 
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, CACHE_CONTROL, CONTENT_LENGTH, ETAG,
-    VARY, X_CONTENT_TYPE_OPTIONS,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, CACHE_CONTROL, CONTENT_LENGTH,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderName, Method, StatusCode};
 
@@ -72,7 +72,7 @@ async fn answer(
     };
     match (&request.method, route.change) {
         (&Method::GET | &Method::HEAD, _) => read(request, get.await?),
-        (_, Some(change)) => Ok(revalidated(change.await?)),
+        (_, Some(change)) => change.await,
         (_, None) => other_method(request, READ_METHODS),
     }
 }
@@ -96,28 +96,12 @@ fn preflight() -> Response {
 /// Applies the conditions of the request to the response of a handler of GET.
 fn read(request: &Request, response: Response) -> Result<Response, Problem> {
     let conditions = request.conditions();
-    let etag = response.etag();
-    if !conditions.allow_match(Some(etag)) {
+    let etag = Some(response.etag());
+    if !conditions.allow_match(etag) {
         return Err(Problem::precondition_failed());
     }
-    let response = if conditions.allow_none_match(Some(etag)) {
-        response
-    } else {
-        // Without a length: it would have to be that of the content (RFC 9110,
-        // section 8.6).
-        Response::new(StatusCode::NOT_MODIFIED).value(ETAG, etag)
-    };
-    let response = revalidated(response);
-    Ok(if request.accept_was_read() { response.header(VARY, "accept") } else { response })
-}
-
-/// A successful response may be cached, but must be revalidated: the data change. That of
-/// OPTIONS says something else.
-fn revalidated(response: Response) -> Response {
-    match response.headers.iter().any(|(name, _)| name == CACHE_CONTROL) {
-        true => response,
-        false => response.header(CACHE_CONTROL, "no-cache"),
-    }
+    let is_current = !conditions.allow_none_match(etag);
+    Ok(if is_current { response.not_modified() } else { response })
 }
 
 /// Logs the cause of `problem`, and makes the response that the client gets.

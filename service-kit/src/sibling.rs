@@ -21,7 +21,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use crate::problem::Problem;
 use crate::request::Request;
 use crate::variable::Variable;
-use crate::wasi;
+use crate::wasi::{self, ClientResponse};
 
 /// The time until the deadline, in milliseconds.
 static TIMEOUT: Variable<u32> =
@@ -135,8 +135,8 @@ impl Sibling {
         let BaseUrl(url) = self.url.get().await?;
         let unavailable = |cause: String| Problem::sibling_unavailable(self.id, at(path, &cause));
         let response = wasi::get(url, path, &request.headers_for_siblings()).await;
-        let response = response.map_err(|error| unavailable(error.to_string()))?;
-        let status = response.status;
+        let ClientResponse { status, content_type, content_length, mut body } =
+            response.map_err(|error| unavailable(error.to_string()))?;
         match status {
             StatusCode::OK => {}
             StatusCode::NOT_FOUND => return Ok(None),
@@ -145,14 +145,18 @@ impl Sibling {
             }
             _ => return Err(self.bad_gateway(path, format!("status {}", status.as_u16()))),
         }
-        let content_type = &response.content_type;
         let media_type = content_type.split(';').next().unwrap_or_default().trim();
         if !media_type.eq_ignore_ascii_case("application/json") {
             let cause = format!("content-type `{content_type}`, expected `application/json`");
             return Err(self.bad_gateway(path, cause));
         }
-        let body = response.body(MAX_BODY).await;
-        body.map(Some).map_err(|cause| self.bad_gateway(path, cause))
+        match body.read(content_length, MAX_BODY).await {
+            Ok(Some(content)) => Ok(Some(content)),
+            Ok(None) => {
+                Err(self.bad_gateway(path, format!("the body is longer than {MAX_BODY} bytes")))
+            }
+            Err(error) => Err(self.bad_gateway(path, format!("the body broke off: {error}"))),
+        }
     }
 
     fn bad_gateway(&self, path: &str, cause: String) -> Problem {

@@ -9,10 +9,8 @@
 
 use std::sync::OnceLock;
 
-use spin_sdk::sqlite::RowResult;
-pub use spin_sdk::sqlite::Value;
-
-use crate::database::{Connections, journal_mode};
+use crate::database::{Connections, execute, journal_mode, open, unavailable};
+pub use crate::database::{Row, Value};
 use crate::log;
 use crate::problem::Problem;
 use crate::wasi::Connection;
@@ -47,15 +45,16 @@ pub struct Table {
     versions: &'static [&'static [&'static str]],
     fill: &'static str,
     first_rows: fn() -> Result<String, Problem>,
-    /// Whether there is a database. If so, this table has its last version in it.
-    has_database: OnceLock<bool>,
+    /// Where it has its last version; `None` if there is no database to write to.
+    database: OnceLock<Option<Database>>,
+}
+
+/// The database `default`.
+struct Database {
     reads: Connections,
     /// Others, so that reads don't wait for writes.
     writes: Connections,
 }
-
-/// A row that a statement returns.
-pub struct Row(RowResult);
 
 impl Table {
     /// The table `name`. The statements in `versions[n]` bring it from version `n` to
@@ -67,33 +66,15 @@ impl Table {
         fill: &'static str,
         first_rows: fn() -> Result<String, Problem>,
     ) -> Self {
-        Self {
-            name,
-            versions,
-            fill,
-            first_rows,
-            has_database: OnceLock::new(),
-            reads: Connections::new(),
-            writes: Connections::new(),
-        }
+        Self { name, versions, fill, first_rows, database: OnceLock::new() }
     }
 
-    /// Whether there is a database to write to. Opens it, and brings this table to its last
-    /// version, when it is first asked. If there is none, the log says why, once for each
-    /// instance.
+    /// Whether there is a database to write to.
     ///
     /// # Errors
     /// Those of [`Table::read`].
     pub async fn is_writable(&'static self) -> Result<bool, Problem> {
-        if let Some(has_database) = self.has_database.get() {
-            return Ok(*has_database);
-        }
-        let reason = self.open().await?;
-        let is_first = self.has_database.set(reason.is_none()).is_ok();
-        if is_first && let Some(reason) = reason {
-            log::warn(&format!("{reason}, so this instance serves the data file, read-only"));
-        }
-        Ok(reason.is_none())
+        Ok(self.database().await?.is_some())
     }
 
     /// The rows that `query` selects, or `None` if there is no database.
@@ -108,26 +89,24 @@ impl Table {
         parameters: impl IntoIterator<Item = Value>,
     ) -> Result<Option<Vec<Row>>, Problem> {
         let parameters = parameters.into_iter().collect();
-        if !self.is_writable().await? {
-            return Ok(None);
-        }
-        let rows = self.reads.execute(query, parameters).await.map_err(unavailable)?;
-        Ok(Some(rows.into_iter().map(Row).collect()))
+        let Some(database) = self.database().await? else { return Ok(None) };
+        database.reads.execute(query, parameters).await.map(Some)
     }
 
-    /// Executes `statement`, and gives the rows that it returns. They are committed. A
-    /// `Route` calls this only where [`Table::is_writable`].
+    /// Executes `statement`, and gives the rows that it returns. They are committed.
     ///
     /// # Errors
-    /// [`Problem::database_unavailable`] if that fails.
+    /// Those of [`Table::read`], and [`Problem::internal`] if there is no database: a
+    /// `Route` calls this only where [`Table::is_writable`].
     pub async fn write(
         &'static self,
         statement: &str,
         parameters: impl IntoIterator<Item = Value>,
     ) -> Result<Vec<Row>, Problem> {
         let parameters = parameters.into_iter().collect();
-        let rows = self.writes.execute(statement, parameters).await.map_err(unavailable)?;
-        Ok(rows.into_iter().map(Row).collect())
+        let database = self.database().await?;
+        let database = database.ok_or_else(|| Problem::internal("there is no database"))?;
+        database.writes.execute(statement, parameters).await
     }
 
     /// What to answer after [`ATTEMPTS`].
@@ -135,23 +114,38 @@ impl Table {
         Problem::database_unavailable(format!("`{}` changed too often meanwhile", self.name))
     }
 
+    /// The database, which is opened when it is first needed. If there is none, the log
+    /// says why, once for each instance.
+    async fn database(&'static self) -> Result<Option<&'static Database>, Problem> {
+        if let Some(database) = self.database.get() {
+            return Ok(database.as_ref());
+        }
+        let opened = self.open().await?;
+        let warn = |reason| {
+            log::warn(&format!("{reason}, so this instance serves the data file, read-only"));
+        };
+        Ok(self.database.get_or_init(|| opened.map_err(warn).ok()).as_ref())
+    }
+
     /// Opens the database, and brings this table to its last version. Gives the reason if
     /// there is no database.
-    async fn open(&self) -> Result<Option<&'static str>, Problem> {
+    async fn open(&self) -> Result<Result<Database, &'static str>, Problem> {
         let Some(connection) = Connection::open().await.map_err(unavailable)? else {
-            return Ok(Some("spin.toml does not grant the database `default`"));
+            return Ok(Err("spin.toml does not grant the database `default`"));
         };
         let journal_mode = journal_mode(&connection).await;
         if journal_mode.as_deref() == Some("memory") {
-            return Ok(Some("the database is in memory, without a place to keep it"));
+            return Ok(Err("the database is in memory, without a place to keep it"));
         }
         // Where it fails, `migrate` says why, unless there are no versions yet.
         let version = self.version(&connection).await.unwrap_or_default();
         if !self.missing(version)?.is_empty() {
             self.migrate(&connection).await?;
         }
-        self.reads.keep(connection, journal_mode.as_deref());
-        Ok(None)
+        let is_file = journal_mode.is_some();
+        let [reads, writes] =
+            [connection, open().await?].map(|first| Connections::new(first, is_file));
+        Ok(Ok(Database { reads, writes }))
     }
 
     /// Brings this table to its last version, with all its rows: once, and whole or not at
@@ -192,47 +186,5 @@ impl Table {
     async fn version(&self, connection: &Connection) -> Result<usize, Problem> {
         let rows = execute(connection, VERSION, vec![self.name.into()]).await?;
         rows.first().map_or(Ok(0), |row| row.get(0))
-    }
-}
-
-async fn execute(
-    connection: &Connection,
-    statement: &str,
-    parameters: Vec<Value>,
-) -> Result<Vec<Row>, Problem> {
-    let rows = connection.execute(statement, parameters).await.map_err(unavailable)?;
-    Ok(rows.into_iter().map(Row).collect())
-}
-
-/// An error of the database, with what to do about it. Spin gives only a text.
-fn unavailable(error: String) -> Problem {
-    let advice = [
-        ("is locked", "try again, or end the process that keeps its lock"),
-        ("is full", "make room on its disk"),
-        ("readonly", "let this process write to the file and its folder"),
-        ("not a database", "move the file away, and a new one starts with the data files"),
-        ("malformed", "move the file away, and a new one starts with the data files"),
-        ("open database", "let this process write to the file and its folder"),
-        ("create the folder", "let this process make that folder"),
-        // libSQL takes the lock from a transaction that lasts for more than five seconds.
-        ("Transaction timed out", "end what else writes to it until its tables have changed"),
-        ("to connect", "start the database server, or correct its address"),
-        ("I/O error", "look for a full disk, a limit of its files, or what is wrong with its disk"),
-    ];
-    let advice = advice.iter().find(|(part, _)| error.contains(part));
-    Problem::database_unavailable(match advice {
-        Some((_, advice)) => format!("{error}: {advice}"),
-        None => error,
-    })
-}
-
-impl Row {
-    /// The value in `column`, counted from 0.
-    ///
-    /// # Errors
-    /// [`Problem::internal`] if there is none of that type.
-    pub fn get<'a, T: TryFrom<&'a Value>>(&'a self, column: usize) -> Result<T, Problem> {
-        let value = self.0.get(column);
-        value.ok_or_else(|| Problem::internal(format!("a row has an unexpected column {column}")))
     }
 }

@@ -7,24 +7,17 @@ use std::time::{Duration, Instant};
 /// The times of one request.
 pub(crate) struct Timing {
     start: Instant,
-    /// In the order in which they were asked.
-    siblings: RefCell<Vec<Sibling>>,
-}
-
-/// A request to a sibling.
-struct Sibling {
-    id: &'static str,
-    /// Since the service began to answer.
-    start: Duration,
-    /// Once it is finished.
-    duration: Option<Duration>,
+    /// The entry of each request to a sibling that is finished.
+    siblings: RefCell<String>,
 }
 
 /// A request to a sibling. It is finished when this is dropped, which also happens if
 /// its response is no longer needed.
 pub(crate) struct Span<'a> {
     timing: &'a Timing,
-    index: usize,
+    sibling: &'static str,
+    /// Since the service began to answer.
+    start: Duration,
 }
 
 impl Timing {
@@ -33,32 +26,25 @@ impl Timing {
     }
 
     /// Starts a request to the sibling with that component id.
-    pub(crate) fn ask(&self, id: &'static str) -> Span<'_> {
-        let mut siblings = self.siblings.borrow_mut();
-        siblings.push(Sibling { id, start: self.start.elapsed(), duration: None });
-        Span { timing: self, index: siblings.len() - 1 }
+    pub(crate) fn ask(&self, sibling: &'static str) -> Span<'_> {
+        Span { timing: self, sibling, start: self.start.elapsed() }
     }
 
     /// The value of the header, in milliseconds: `service` until now, and each sibling
     /// with its start, which the standard has no parameter for. For example
     /// `users;dur=3.10, bookings;dur=1.24;start=0.41, movies;dur=1.02;start=1.80`.
     pub(crate) fn header(&self, service: &str) -> String {
-        let mut header = format!("{service};dur={}", milliseconds(self.start.elapsed()));
-        for Sibling { id, start, duration } in self.siblings.borrow().iter() {
-            if let Some(duration) = duration {
-                let (start, duration) = (milliseconds(*start), milliseconds(*duration));
-                header += &format!(", {id};dur={duration};start={start}");
-            }
-        }
-        header
+        let duration = milliseconds(self.start.elapsed());
+        format!("{service};dur={duration}{}", self.siblings.borrow())
     }
 }
 
 impl Drop for Span<'_> {
     fn drop(&mut self) {
-        let elapsed = self.timing.start.elapsed();
-        let sibling = &mut self.timing.siblings.borrow_mut()[self.index];
-        sibling.duration = Some(elapsed.saturating_sub(sibling.start));
+        let Self { timing, sibling, start } = self;
+        let duration = milliseconds(timing.start.elapsed().saturating_sub(*start));
+        let start = milliseconds(*start);
+        *timing.siblings.borrow_mut() += &format!(", {sibling};dur={duration};start={start}");
     }
 }
 

@@ -25,26 +25,22 @@
 //! to standard error, and makes random ids.
 
 use std::pin::pin;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::future::{Either, select};
-use futures::{Stream, StreamExt, stream};
 use http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 use spin_sdk::variables;
 use spin_sdk::wasip3::http::client;
 use spin_sdk::wasip3::http::types::{self, ErrorCode, Fields, Scheme, Trailers};
+use spin_sdk::wasip3::http_compat::IncomingMessage;
 use spin_sdk::wasip3::{wit_future, wit_stream};
-use spin_sdk::wit_bindgen::{StreamResult, spawn};
+use spin_sdk::wit_bindgen::{FutureReader, FutureWriter, StreamReader, StreamResult, spawn};
 
-use crate::problem::Problem;
-use crate::request::{Body, Request};
+use crate::request::Request;
 use crate::response::Response;
 
 /// How much is read at once of a body without `content-length`, in bytes.
 const CHUNK: usize = 16 * 1024;
-
-/// How long a client may take to send a body, from the first read to the last byte.
-const MAX_BODY_TIME: Duration = Duration::from_secs(30);
 
 /// How much of a request's body is read and dropped after the response, in bytes, and
 /// for how long. Without it, a client that still sends would lose the response.
@@ -67,10 +63,7 @@ pub(crate) async fn handle(
     let target = Uri::try_from(target).map_err(|_| ErrorCode::HttpRequestUriInvalid)?;
     let headers = request.get_headers();
     let has_body = !matches!(method, Method::GET | Method::HEAD | Method::OPTIONS);
-    let body = match has_body {
-        true => receive_body(request).fuse().boxed_local(),
-        false => stream::empty().boxed_local(),
-    };
+    let body = has_body.then(|| Body::of(request));
     let mut request = Request::new(method, target, move |name| headers.get(name), body);
     let Response { status, headers, body: content } = handler(&mut request).await;
     let (trailers, sent_trailers) = wit_future::new(no_trailers);
@@ -85,44 +78,11 @@ pub(crate) async fn handle(
         drop((writer, trailers));
         // Only then: the body of the response must be there when its head is sent, or
         // Spin sends them in two packets.
-        if has_body {
-            within(MAX_UNREAD_TIME, skip_body(request.into_unread_body())).await;
+        if let Some(body) = request.into_unread_body() {
+            within(MAX_UNREAD_TIME, body.skip()).await;
         }
     });
     Ok(response)
-}
-
-/// The parts of the body of `request`, as they arrive.
-fn receive_body(request: types::Request) -> impl Stream<Item = Result<Vec<u8>, Problem>> {
-    let (done, sent_done) = wit_future::new(|| Ok(()));
-    let (body, trailers) = types::Request::consume_body(request, sent_done);
-    stream::unfold(Some((body, trailers, done, None)), async |state| {
-        let (mut body, trailers, done, started) = state?;
-        let started = started.unwrap_or_else(Instant::now);
-        let time_left = MAX_BODY_TIME.saturating_sub(started.elapsed());
-        let read = within(time_left, body.read(Vec::with_capacity(CHUNK))).await;
-        let Some((result, part)) = read else {
-            let seconds = MAX_BODY_TIME.as_secs();
-            let detail = format!("The body did not arrive within {seconds} seconds.");
-            return Some((Err(Problem::request_timeout(detail)), None));
-        };
-        if let StreamResult::Dropped = result {
-            // The last part; the trailers say whether the body is whole.
-            let is_whole = trailers.await;
-            let part = is_whole.map(|_| part);
-            return Some((part.map_err(|_| Problem::bad_request("The body broke off.")), None));
-        }
-        Some((Ok(part), Some((body, trailers, done, Some(started)))))
-    })
-}
-
-async fn skip_body(mut body: Body) {
-    let mut skipped = 0;
-    while skipped < MAX_UNREAD
-        && let Some(Ok(part)) = body.next().await
-    {
-        skipped += part.len();
-    }
 }
 
 fn fields(headers: &[(HeaderName, HeaderValue)]) -> Result<Fields, ErrorCode> {
@@ -135,12 +95,78 @@ fn no_trailers() -> Result<Option<Trailers>, ErrorCode> {
     Ok(None)
 }
 
+/// The body of a request or of a response.
+pub struct Body {
+    bytes: StreamReader<u8>,
+    /// What follows them; `None` once they have been read to their end, after which
+    /// another read would trap.
+    trailers: Option<FutureReader<Result<Option<Trailers>, ErrorCode>>>,
+    _consumed: FutureWriter<Result<(), ErrorCode>>,
+}
+
+impl Body {
+    /// The body of `message`, a request or a response.
+    fn of<T: IncomingMessage>(message: T) -> Self {
+        let (consumed, sent) = wit_future::new(|| Ok(()));
+        let (bytes, trailers) = message.consume_body(sent);
+        Self { bytes, trailers: Some(trailers), _consumed: consumed }
+    }
+
+    /// Reads the body up to its `length` or, without one, to its end. Gives `None` if it is
+    /// longer than `limit` bytes.
+    ///
+    /// # Errors
+    /// If it breaks off.
+    pub(crate) async fn read(
+        &mut self,
+        length: Option<usize>,
+        limit: usize,
+    ) -> Result<Option<Vec<u8>>, ErrorCode> {
+        if length.is_some_and(|length| length > limit) {
+            return Ok(None);
+        }
+        let mut body = Vec::with_capacity(length.unwrap_or(CHUNK));
+        while self.trailers.is_some() && body.len() < length.unwrap_or(limit + 1) {
+            if body.len() == body.capacity() {
+                body.reserve(CHUNK);
+            }
+            let result;
+            (result, body) = self.bytes.read(body).await;
+            if let StreamResult::Dropped = result {
+                // The trailers say whether the body is whole.
+                if let Some(trailers) = self.trailers.take() {
+                    trailers.await?;
+                }
+            }
+        }
+        if length.is_some_and(|length| body.len() < length) {
+            return Err(ErrorCode::HttpResponseIncomplete);
+        }
+        Ok((body.len() <= limit).then_some(body))
+    }
+
+    /// Reads and drops what is left of the body, up to [`MAX_UNREAD`].
+    async fn skip(mut self) {
+        let mut skipped = 0;
+        let mut part = Vec::with_capacity(CHUNK);
+        while self.trailers.is_some() && skipped < MAX_UNREAD {
+            let result;
+            (result, part) = self.bytes.read(part).await;
+            if let StreamResult::Dropped = result {
+                self.trailers = None;
+            }
+            skipped += part.len();
+            part.clear();
+        }
+    }
+}
+
 /// The response of another component. Its body has not been read yet.
 pub(crate) struct ClientResponse {
     pub(crate) status: StatusCode,
     pub(crate) content_type: String,
-    content_length: Option<usize>,
-    response: types::Response,
+    pub(crate) content_length: Option<usize>,
+    pub(crate) body: Body,
 }
 
 /// Sends a GET for `target`, the path with the query, to the server at `url`.
@@ -172,44 +198,8 @@ pub(crate) async fn get(
         status: status.map_err(|_| ErrorCode::HttpProtocolError)?,
         content_type: header("content-type").unwrap_or_default(),
         content_length: header("content-length").and_then(|length| length.parse().ok()),
-        response,
+        body: Body::of(response),
     })
-}
-
-impl ClientResponse {
-    /// Reads the body up to its `content-length` or, without one, to its end.
-    ///
-    /// # Errors
-    /// If it is longer than `limit` bytes, or breaks off.
-    pub(crate) async fn body(self, limit: usize) -> Result<Vec<u8>, String> {
-        let Self { content_length, response, .. } = self;
-        let too_long = || Err(format!("the body is longer than {limit} bytes"));
-        if content_length.is_some_and(|length| length > limit) {
-            return too_long();
-        }
-        let (_sent, sent) = wit_future::new(|| Ok(()));
-        let (mut stream, trailers) = types::Response::consume_body(response, sent);
-        let mut body = Vec::with_capacity(content_length.unwrap_or(CHUNK));
-        while body.len() < content_length.unwrap_or(limit + 1) {
-            if body.len() == body.capacity() {
-                body.reserve(CHUNK);
-            }
-            let result;
-            (result, body) = stream.read(body).await;
-            if let StreamResult::Dropped = result {
-                let is_whole = trailers.await.map_err(|error| error.to_string());
-                is_whole.map_err(|error| format!("the body broke off: {error}"))?;
-                break;
-            }
-        }
-        if body.len() > limit {
-            return too_long();
-        }
-        if content_length.is_some_and(|length| body.len() < length) {
-            return Err("the body broke off".into());
-        }
-        Ok(body)
-    }
 }
 
 /// What `future` gives, or `None` if that takes longer than `duration`.

@@ -35,7 +35,7 @@ pub mod variable;
 pub mod wasi;
 
 pub use conditions::Conditions;
-pub use data_file::{DataFile, Fields, Record, Records, parse};
+pub use data_file::{DataFile, Record, Records, parse, records};
 pub use problem::Problem;
 pub use request::Request;
 pub use response::Response;

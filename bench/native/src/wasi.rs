@@ -12,14 +12,12 @@ use std::thread::{self, available_parallelism};
 use std::time::Duration;
 
 use futures::future::LocalBoxFuture;
-use futures::{Stream, StreamExt};
-use http::header::CONTENT_TYPE;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Request as HttpRequest, Response as HttpResponse,
     StatusCode, Uri,
 };
-use http_body_util::{BodyExt, Empty, Full, Limited};
-use hyper::body::{Body, Bytes, Incoming};
+use http_body_util::{BodyExt, Empty, Full};
+use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::client::legacy::Client;
@@ -33,7 +31,6 @@ use tokio::sync::Mutex;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::{LocalSet, spawn_blocking, spawn_local};
 
-use crate::problem::Problem;
 use crate::request::Request;
 use crate::response::Response;
 
@@ -93,13 +90,12 @@ pub(crate) async fn handle(
     handler: impl AsyncFnOnce(&mut Request) -> Response,
 ) -> RawResult {
     let (head, body) = request.into_parts();
-    let has_body = !body.is_end_stream();
+    let body = (!body.is_end_stream()).then_some(Body(body));
     let values = move |name: &str| bytes(&head.headers, name);
-    let body = receive_body(body).boxed_local();
     let mut request = Request::new(head.method, head.uri, values, body);
     let response = handler(&mut request).await;
-    if has_body {
-        spawn_local(skip_body(request));
+    if let Some(body) = request.into_unread_body() {
+        spawn_local(body.skip());
     }
     let mut sent = HttpResponse::new(Full::from(response.body));
     *sent.status_mut() = response.status;
@@ -107,21 +103,34 @@ pub(crate) async fn handle(
     Ok(sent)
 }
 
-/// The parts of `body`.
-fn receive_body(body: Incoming) -> impl Stream<Item = Result<Vec<u8>, Problem>> {
-    body.into_data_stream().map(|part| match part {
-        Ok(part) => Ok(part.into()),
-        Err(_) => Err(Problem::bad_request("The body broke off.")),
-    })
-}
+/// The body of a request or of a response.
+pub struct Body(Incoming);
 
-async fn skip_body(request: Request) {
-    let mut body = request.into_unread_body();
-    let mut skipped = 0;
-    while skipped < MAX_UNREAD
-        && let Some(Ok(part)) = body.next().await
-    {
-        skipped += part.len();
+impl Body {
+    /// Reads the body to its end. Gives `None` if it is longer than `limit` bytes.
+    pub(crate) async fn read(
+        &mut self,
+        length: Option<usize>,
+        limit: usize,
+    ) -> hyper::Result<Option<Vec<u8>>> {
+        let mut body = Vec::with_capacity(length.unwrap_or_default().min(limit));
+        while let Some(frame) = self.0.frame().await {
+            body.extend(frame?.into_data().unwrap_or_default());
+            if body.len() > limit {
+                return Ok(None);
+            }
+        }
+        Ok(Some(body))
+    }
+
+    /// Reads and drops what is left of the body, up to [`MAX_UNREAD`].
+    async fn skip(mut self) {
+        let mut skipped = 0;
+        while skipped < MAX_UNREAD
+            && let Some(Ok(frame)) = self.0.frame().await
+        {
+            skipped += frame.data_ref().map_or(0, Bytes::len);
+        }
     }
 }
 
@@ -133,7 +142,8 @@ fn bytes(headers: &HeaderMap, name: &str) -> Vec<Vec<u8>> {
 pub(crate) struct ClientResponse {
     pub(crate) status: StatusCode,
     pub(crate) content_type: String,
-    response: HttpResponse<Incoming>,
+    pub(crate) content_length: Option<usize>,
+    pub(crate) body: Body,
 }
 
 /// Sends a GET for `target`, the path with the query, to the server at `url`.
@@ -148,20 +158,13 @@ pub(crate) async fn get(
     *request.headers_mut() = headers.iter().cloned().collect();
     let response = CLIENT.with(|client| client.request(request)).await;
     let response = response.map_err(|error| error.to_string())?;
-    let content_type = bytes(response.headers(), CONTENT_TYPE.as_str()).pop();
+    let header = |name| String::from_utf8(bytes(response.headers(), name).pop()?).ok();
     Ok(ClientResponse {
         status: response.status(),
-        content_type: content_type.and_then(|v| String::from_utf8(v).ok()).unwrap_or_default(),
-        response,
+        content_type: header("content-type").unwrap_or_default(),
+        content_length: header("content-length").and_then(|length| length.parse().ok()),
+        body: Body(response.into_body()),
     })
-}
-
-impl ClientResponse {
-    /// Reads the body to its end.
-    pub(crate) async fn body(self, limit: usize) -> Result<Vec<u8>, String> {
-        let body = Limited::new(self.response.into_body(), limit).collect().await;
-        Ok(body.map_err(|error| error.to_string())?.to_bytes().into())
-    }
 }
 
 /// What `future` gives, or `None` if that takes longer than `duration`.

@@ -42,8 +42,10 @@ wasip3::http::service::export!(Service);
 
 fn route(request: &Request) -> Route<'_> {
     match request.segments()[..] {
-        [] if request.prefers_html() => get(async { site::show("index.html") }),
-        [] => get(async { show_index(API.read()?) }),
+        [] if request.prefers_html() => {
+            get(async { Ok(site::show("index.html")?.varies_by_accept()) })
+        }
+        [] => get(async { Ok(show_index(API.read()?)?.varies_by_accept()) }),
         ["site", file] => get(async move { site::show(file) }),
         ["api"] => get(async { Ok(Response::html(routes::page(API.read()?))) }),
         ["openapi.json"] => get(async { Response::json(API.read()?) }),

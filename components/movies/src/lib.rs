@@ -11,12 +11,14 @@
 //! curl 'http://127.0.0.1:3000/movies/top?limit=5'
 //! ```
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use serde::Deserialize;
 use serde::de::Error;
-use serde::{Deserialize, Serialize, Serializer};
+use serde_json::Value;
 use service_kit::sibling::encode_segment;
-use service_kit::{DataFile, Fields, Problem, Record, Records, Request, Response, Route, get};
+use service_kit::{DataFile, Problem, Record, Records, Request, Response, Route, get, records};
 use wasip3::exports::http::handler::Guest;
 use wasip3::http::types::{self, ErrorCode};
 
@@ -61,7 +63,7 @@ fn list_movies(movies: &Movies, request: &Request) -> Result<Response, Problem> 
         )));
     }
     let mut chosen = BTreeMap::new();
-    chosen.extend(ids.iter().filter_map(|id| Some((id, movies.get(id)?))));
+    chosen.extend(ids.iter().filter_map(|id| movies.get_key_value(&**id)));
     Response::json(&chosen)
 }
 
@@ -69,19 +71,19 @@ fn list_top_movies(movies: &Movies, request: &Request) -> Result<Response, Probl
     let limit = request.number_parameter("limit", 1..=MAX_LIMIT, 3)?;
     let offset = request.number_parameter("offset", 0..=usize::MAX, 0)?;
     let top = ranking(movies).into_iter().skip(offset).take(limit);
-    Response::json(&top.map(|(id, movie)| WithUri(id, movie.fields)).collect::<Vec<_>>())
+    Response::json(&top.map(|(id, movie)| with_uri(id, movie)).collect::<Vec<_>>())
 }
 
 fn show_movie(movies: &Movies, id: &str) -> Result<Response, Problem> {
     let movie = movies.get(id).ok_or_else(|| {
         Problem::not_found(format!("No movie has the id `{id}`. GET /movies lists them all."))
     })?;
-    Response::json(&WithUri(id, movie.fields))
+    Response::json(&with_uri(id, movie))
 }
 
 /// The movies, best rated first.
-fn ranking(movies: &Movies) -> Vec<(&str, Record<'_, Movie>)> {
-    let mut ranking: Vec<_> = movies.all().collect();
+fn ranking(movies: &Movies) -> Vec<(&String, &Record<Movie>)> {
+    let mut ranking = Vec::from_iter(movies);
     ranking.sort_unstable_by(|(a_id, a), (b_id, b)| {
         let by_rating = b.known.rating.0.total_cmp(&a.known.rating.0);
         by_rating.then_with(|| (&a.known.title, a_id).cmp(&(&b.known.title, b_id)))
@@ -90,29 +92,26 @@ fn ranking(movies: &Movies) -> Vec<(&str, Record<'_, Movie>)> {
 }
 
 /// All fields of a movie, and its uri.
-struct WithUri<'a>(&'a str, &'a Fields);
-
-impl Serialize for WithUri<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self(id, movie) = *self;
-        let (name, uri) = ("uri".to_owned(), format!("/movies/{}", encode_segment(id)).into());
-        let mut fields = BTreeMap::new();
-        fields.extend(movie);
-        fields.insert(&name, &uri);
-        fields.serialize(serializer)
-    }
+fn with_uri<'a>(id: &str, movie: &'a Record<Movie>) -> BTreeMap<&'a str, Cow<'a, Value>> {
+    let uri = Value::from(format!("/movies/{}", encode_segment(id)));
+    let mut fields = BTreeMap::new();
+    fields.extend(movie.fields.iter().map(|(name, value)| (name.as_str(), Cow::Borrowed(value))));
+    fields.insert("uri", Cow::Owned(uri));
+    fields
 }
 
 /// The movies by id.
 type Movies = Records<Movie>;
 
 fn parse(text: &str) -> serde_json::Result<Movies> {
-    let movies = Movies::parse(text)?;
-    if let Some((key, movie)) = movies.all().find(|(key, movie)| *key != movie.known.id) {
-        let id = &movie.known.id;
-        return Err(Error::custom(format!("the movie at the key `{key}` has the id `{id}`")));
+    let movies: Movies = records(text)?;
+    match movies.iter().find(|(key, movie)| **key != movie.known.id) {
+        None => Ok(movies),
+        Some((key, movie)) => {
+            let id = &movie.known.id;
+            Err(Error::custom(format!("the movie at the key `{key}` has the id `{id}`")))
+        }
     }
-    Ok(movies)
 }
 
 /// The fields of a movie that this service knows.
@@ -126,7 +125,7 @@ struct Movie {
 }
 
 /// On a scale from 1 to 10.
-#[derive(Clone, Copy, Deserialize)]
+#[derive(Deserialize)]
 #[serde(try_from = "f64")]
 struct Rating(f64);
 

@@ -15,7 +15,9 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use service_kit::sibling::encode_segment;
-use service_kit::{DataFile, Problem, Record, Records, Request, Response, Route, Sibling, get};
+use service_kit::{
+    DataFile, Problem, Record, Records, Request, Response, Route, Sibling, get, records,
+};
 use wasip3::exports::http::handler::Guest;
 use wasip3::http::types::{self, ErrorCode};
 
@@ -23,7 +25,7 @@ const GREETING: &str = "The To-Do Manager is up.
 GET /todo/users lists its users, GET /todo/users/<username>/lists the lists of one of them.
 ";
 
-static USERS: DataFile<Records<User>> = DataFile::new("data/todo/users.json", Records::parse);
+static USERS: DataFile<Records<User>> = DataFile::new("data/todo/users.json", records);
 static LISTS: Sibling = Sibling::new("todo-lists", "todo_lists_url");
 
 struct Service;
@@ -40,13 +42,13 @@ fn route(request: &Request) -> Route<'_> {
     match request.segments()[..] {
         ["todo"] => get(async move { Ok(Response::text(GREETING)) }),
         ["todo", "users"] => get(async move { Response::json(USERS.read()?) }),
-        ["todo", "users", username] => get(async move { Response::json(&find_user(username)?) }),
+        ["todo", "users", username] => get(async move { Response::json(find_user(username)?) }),
         ["todo", "users", username, "lists"] => get(show_lists_of(request, username)),
         _ => Route::UNKNOWN,
     }
 }
 
-fn find_user(username: &str) -> Result<Record<'static, User>, Problem> {
+fn find_user(username: &str) -> Result<&'static Record<User>, Problem> {
     USERS.read()?.get(username).ok_or_else(|| {
         Problem::not_found(format!(
             "No user is called `{username}`. GET /todo/users lists them all."

@@ -17,7 +17,9 @@ use futures::future::try_join;
 use serde::{Deserialize, Serialize};
 use serde_json::Number;
 use service_kit::sibling::{encode_query, encode_segment};
-use service_kit::{DataFile, Problem, Record, Records, Request, Response, Route, Sibling, get};
+use service_kit::{
+    DataFile, Problem, Record, Records, Request, Response, Route, Sibling, get, records,
+};
 use wasip3::exports::http::handler::Guest;
 use wasip3::http::types::{self, ErrorCode};
 
@@ -28,7 +30,7 @@ const MAX_BOOKED: usize = 100;
 /// How many movies are suggested.
 const SUGGESTIONS: usize = 3;
 
-static USERS: DataFile<Records<User>> = DataFile::new("data/cinema/users.json", Records::parse);
+static USERS: DataFile<Records<User>> = DataFile::new("data/cinema/users.json", records);
 static BOOKINGS: Sibling = Sibling::new("bookings", "bookings_url");
 static MOVIES: Sibling = Sibling::new("movies", "movies_url");
 
@@ -45,14 +47,14 @@ wasip3::http::service::export!(Service);
 fn route(request: &Request) -> Route<'_> {
     match request.segments()[..] {
         ["users"] => get(async move { Response::json(USERS.read()?) }),
-        ["users", username] => get(async move { Response::json(&find_user(username)?) }),
+        ["users", username] => get(async move { Response::json(find_user(username)?) }),
         ["users", username, "bookings"] => get(show_bookings_of(request, username)),
         ["users", username, "suggested"] => get(suggest_movies_to(request, username)),
         _ => Route::UNKNOWN,
     }
 }
 
-fn find_user(username: &str) -> Result<Record<'static, User>, Problem> {
+fn find_user(username: &str) -> Result<&'static Record<User>, Problem> {
     USERS.read()?.get(username).ok_or_else(|| {
         Problem::not_found(format!("No user is called `{username}`. GET /users lists them all."))
     })
