@@ -3,7 +3,7 @@
 
 #![no_main]
 
-use http::{Method, StatusCode, Uri};
+use http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 use libfuzzer_sys::fuzz_target;
 use service_kit::Request;
 
@@ -11,14 +11,15 @@ use service_kit::Request;
 fuzz_target!(|input: &[u8]| {
     let mut lines = input.split(|byte| *byte == b'\n');
     let Ok(target) = Uri::try_from(lines.next().unwrap_or_default()) else { return };
-    let headers: Vec<(Vec<u8>, Vec<u8>)> = lines
+    let headers: Vec<(HeaderName, HeaderValue)> = lines
         .filter_map(|line| {
             let colon = line.iter().position(|byte| *byte == b':')?;
-            Some((line[..colon].to_vec(), line[colon + 1..].to_vec()))
+            let name = HeaderName::try_from(&line[..colon]).ok()?;
+            Some((name, HeaderValue::try_from(&line[colon + 1..]).ok()?))
         })
         .collect();
-    let headers = move |asked: &str| {
-        let values = headers.iter().filter(|(name, _)| name == asked.as_bytes());
+    let headers = move |asked: &HeaderName| {
+        let values = headers.iter().filter(|(name, _)| name == asked);
         values.map(|(_, value)| value.clone()).collect()
     };
     let mut request = Request::new(Method::GET, target, headers, None);

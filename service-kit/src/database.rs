@@ -9,7 +9,7 @@
 //! two at once are interrupted, and more of them stop the server for everybody. So each
 //! statement has a connection to itself.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use spin_sdk::sqlite::RowResult;
 pub use spin_sdk::sqlite::Value;
@@ -26,8 +26,8 @@ const FORGOTTEN: [&str; 2] = ["STREAM_EXPIRED", "invalid baton"];
 
 /// The connections of this instance to the database, for its reads or for its writes.
 pub(crate) enum Connections {
-    /// To a file.
-    Shared(Connection),
+    /// To a file: the one that all statements share.
+    Shared(OnceLock<Connection>),
     /// To a server: those that no statement uses.
     Idle(Mutex<Vec<Connection>>),
 }
@@ -36,8 +36,11 @@ pub(crate) enum Connections {
 pub struct Row(RowResult);
 
 impl Connections {
-    pub(crate) fn new(first: Connection, is_file: bool) -> Self {
-        if is_file { Self::Shared(first) } else { Self::Idle(Mutex::new(vec![first])) }
+    pub(crate) fn new(is_file: bool, first: Option<Connection>) -> Self {
+        match is_file {
+            true => Self::Shared(first.map_or_else(OnceLock::new, OnceLock::from)),
+            false => Self::Idle(Mutex::new(Vec::from_iter(first))),
+        }
     }
 
     /// Executes `statement`, a transaction of its own, and gives the rows that it returns.
@@ -51,7 +54,16 @@ impl Connections {
         parameters: Vec<Value>,
     ) -> Result<Vec<Row>, Problem> {
         let idle = match self {
-            Self::Shared(connection) => return execute(connection, statement, parameters).await,
+            Self::Shared(shared) => {
+                let connection = match shared.get() {
+                    Some(connection) => connection,
+                    None => {
+                        let opened = open().await?;
+                        shared.get_or_init(|| opened)
+                    }
+                };
+                return execute(connection, statement, parameters).await;
+            }
             Self::Idle(idle) => || idle.lock().unwrap_or_else(PoisonError::into_inner),
         };
         loop {
@@ -78,9 +90,6 @@ impl Connections {
 }
 
 /// Executes `statement`, and gives the rows that it returns.
-///
-/// # Errors
-/// [`Problem::database_unavailable`] if that fails.
 pub(crate) async fn execute(
     connection: &Connection,
     statement: &str,
@@ -91,10 +100,7 @@ pub(crate) async fn execute(
 }
 
 /// Opens a connection.
-///
-/// # Errors
-/// [`Problem::database_unavailable`] if that fails.
-pub(crate) async fn open() -> Result<Connection, Problem> {
+async fn open() -> Result<Connection, Problem> {
     let connection = Connection::open().await.map_err(unavailable)?;
     connection.ok_or_else(|| Problem::database_unavailable("the grant is gone"))
 }

@@ -18,6 +18,12 @@ pub fn pretty(value: &(impl Serialize + ?Sized)) -> serde_json::Result<Vec<u8>> 
     Ok(text)
 }
 
+/// Whether `content_type` is that of JSON. It may have parameters.
+pub fn is_json(content_type: &str) -> bool {
+    let media_type = content_type.split(';').next().unwrap_or_default();
+    media_type.trim().eq_ignore_ascii_case("application/json")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

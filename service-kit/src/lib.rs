@@ -69,33 +69,14 @@
 //! A read whose `If-None-Match` has the current `etag` gets a 304, and one whose
 //! `If-Match` lacks it a 412. A handler of PUT or DELETE checks [`Request::conditions`]
 //! itself. A write needs the token in the variable `write_token`, if that is not empty; a
-//! component without that variable answers it with a 500. A request
-//! that fails with a 5xx writes one line to standard error, a JSON object with the
-//! request's id and, in its message, method, path and cause. A sibling gets the request's id, and its trace (`traceparent` and
-//! `tracestate`).
+//! component without that variable answers it with a 500. A request that fails with a 5xx
+//! writes one line to standard error, a JSON object with the request's id and, in its
+//! message, method, path and cause. A sibling gets the request's id, and its trace
+//! (`traceparent` and `tracestate`).
 //!
 //! The kit keeps nothing about a request. A [`DataFile`], a [`Table`] and a [`Variable`]
 //! are `static`s of the service, and keep what they have read or opened for as long as
 //! the instance lives.
-//!
-//! The modules. Each uses only those above it.
-//!
-//! | module | what is in it |
-//! |---|---|
-//! | `json` | JSON for people |
-//! | [`problem`] | errors: a function of [`Problem`] for each status |
-//! | `timing` | how long a request takes |
-//! | [`conditions`] | `If-Match` and `If-None-Match` |
-//! | [`response`], [`request`] | what a handler returns and what it reads |
-//! | [`wasi`] | the types of WASI, between a component and its host |
-//! | [`variable`] | the variables of the application |
-//! | `log` | what a service writes to standard error |
-//! | [`sibling`] | requests to other services, with a deadline |
-//! | `unique_keys`, [`data_file`] | the data file that is mounted beside a component |
-//! | `database` | connections to the SQLite database that Spin provides |
-//! | [`table`] | a table of it, and the versions of its schema |
-//! | [`route`] | the handlers of a path, and who may write |
-//! | [`service`] | from a request to the complete response |
 
 pub mod conditions;
 pub mod data_file;

@@ -6,11 +6,15 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
+use http::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, IF_MATCH, IF_NONE_MATCH,
+};
 use http::{HeaderName, HeaderValue, Method, Uri};
 use percent_encoding::percent_decode_str;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::conditions::Conditions;
+use crate::json::is_json;
 use crate::problem::Problem;
 use crate::timing::Timing;
 use crate::wasi::{self, Body};
@@ -34,8 +38,8 @@ const MAX_BODY_TIME: Duration = Duration::from_secs(30);
 /// The longest request id that is accepted from a client, in bytes.
 const MAX_REQUEST_ID: usize = 128;
 
-/// Gives all values of the header with that name, which must be in lower case.
-type Headers = Box<dyn Fn(&str) -> Vec<Vec<u8>>>;
+/// Gives all values of a header.
+type Headers = Box<dyn Fn(&HeaderName) -> Vec<HeaderValue>>;
 
 /// A request: its method, path, query, headers and body.
 ///
@@ -64,11 +68,10 @@ impl Request {
     pub fn new(
         method: Method,
         target: Uri,
-        headers: impl Fn(&str) -> Vec<Vec<u8>> + 'static,
+        headers: impl Fn(&HeaderName) -> Vec<HeaderValue> + 'static,
         body: Option<Body>,
     ) -> Self {
-        let given = headers(REQUEST_ID.as_str()).into_iter().next();
-        let given = given.and_then(|id| String::from_utf8(id).ok());
+        let given = text(headers(&REQUEST_ID));
         Self {
             method,
             id: given.filter(|id| is_request_id(id)).unwrap_or_else(random_id),
@@ -158,15 +161,20 @@ impl Request {
         })
     }
 
-    /// Whether the request has the header `name`, which must be in lower case.
-    pub fn has_header(&self, name: &str) -> bool {
+    /// Whether the request has the header `name`.
+    pub fn has_header(&self, name: &HeaderName) -> bool {
         !(self.headers)(name).is_empty()
+    }
+
+    /// The value of the header `name`, if there is one, and only one, in visible ASCII.
+    pub fn header(&self, name: &HeaderName) -> Option<String> {
+        text((self.headers)(name))
     }
 
     /// Whether the client names HTML in `Accept`, with a weight that is not below that of
     /// JSON, if it names that. Wildcards don't count: `curl` sends one, too.
     pub fn prefers_html(&self) -> bool {
-        let members = self.list_members("accept");
+        let members = self.list_members(&ACCEPT);
         let weight = |media_type| members.iter().find_map(|member| weight(member, media_type));
         let html = weight("text/html").unwrap_or(0.0);
         html > 0.0 && html >= weight("application/json").unwrap_or(0.0)
@@ -174,34 +182,30 @@ impl Request {
 
     /// What `If-Match` and `If-None-Match` demand.
     pub fn conditions(&self) -> Conditions {
-        Conditions::new(self.list_members("if-match"), self.list_members("if-none-match"))
+        Conditions::new(self.list_members(&IF_MATCH), self.list_members(&IF_NONE_MATCH))
     }
 
     /// The token of `Authorization: Bearer <token>` (RFC 6750, section 2.1).
-    pub fn bearer_token(&self) -> Option<Vec<u8>> {
-        let values = (self.headers)("authorization");
-        let [value] = &values[..] else { return None };
-        let (scheme, token) = value.split_at_checked(b"Bearer ".len())?;
-        scheme.eq_ignore_ascii_case(b"Bearer ").then(|| token.trim_ascii().to_vec())
+    pub fn bearer_token(&self) -> Option<String> {
+        let authorization = self.header(&AUTHORIZATION)?;
+        let (scheme, token) = authorization.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
     }
 
     /// The headers of a request to a sibling: the id, and the trace that its work shall
     /// belong to, as it came.
     pub(crate) fn headers_for_siblings(&self) -> Vec<(HeaderName, HeaderValue)> {
-        let traced = [TRACE_PARENT, TRACE_STATE].into_iter().flat_map(|name| {
-            (self.headers)(name.as_str()).into_iter().map(move |value| (name.clone(), value))
-        });
-        let id = (REQUEST_ID, self.id.clone().into_bytes());
-        let headers = std::iter::once(id).chain(traced);
+        let id = HeaderValue::try_from(&self.id).map(|id| (REQUEST_ID, id));
+        let mut headers = Vec::from_iter(id);
+        for name in [TRACE_PARENT, TRACE_STATE] {
+            headers.extend((self.headers)(&name).into_iter().map(|value| (name.clone(), value)));
+        }
         headers
-            .filter_map(|(name, value)| Some((name, HeaderValue::from_bytes(&value).ok()?)))
-            .collect()
     }
 
     /// The id of the trace that the request belongs to, if it is a valid one.
     pub(crate) fn trace_id(&self) -> Option<String> {
-        let parent = (self.headers)(TRACE_PARENT.as_str()).into_iter().next()?;
-        let parent = String::from_utf8(parent).ok()?;
+        let parent = self.header(&TRACE_PARENT)?;
         let id = parent.split('-').nth(1)?;
         let is_hex = id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         let is_zero = id.bytes().all(|byte| byte == b'0');
@@ -217,12 +221,7 @@ impl Request {
     /// - [`Problem::bad_request`] with line and column if it is malformed.
     /// - [`Problem::unprocessable_content`] with line and column if it is no `T`.
     pub async fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
-        let types = (self.headers)("content-type");
-        let is_json = |content_type: &Vec<u8>| {
-            let media_type = content_type.split(|byte| *byte == b';').next().unwrap_or_default();
-            media_type.trim_ascii().eq_ignore_ascii_case(b"application/json")
-        };
-        if types.len() != 1 || !types.iter().all(is_json) {
+        if !self.header(&CONTENT_TYPE).is_some_and(|content_type| is_json(&content_type)) {
             return Err(Problem::unsupported_media_type());
         }
         let body = self.read_body().await?;
@@ -240,8 +239,7 @@ impl Request {
     async fn read_body(&self) -> Result<Vec<u8>, Problem> {
         let Some(mut body) = self.body.take() else { return Ok(Vec::new()) };
         self.body_was_read.set(true);
-        let length = (self.headers)("content-length").pop();
-        let length = length.and_then(|length| String::from_utf8(length).ok()?.parse().ok());
+        let length = self.header(&CONTENT_LENGTH).and_then(|length| length.parse().ok());
         let read = wasi::within(MAX_BODY_TIME, body.read(length, MAX_BODY)).await;
         self.body.set(Some(body));
         match read {
@@ -255,25 +253,32 @@ impl Request {
     /// What nobody has read of the body. Nothing if the client waits for permission to
     /// send it (RFC 9110, section 10.1.1): to read would give that.
     pub(crate) fn into_unread_body(self) -> Option<Body> {
-        let is_awaited = self.body_was_read.get() || !self.has_header("expect");
-        self.body.into_inner().filter(|_| is_awaited)
+        let body = self.body.take()?;
+        let waits = !self.body_was_read.get() && self.has_header(&EXPECT);
+        (!waits).then_some(body)
     }
 
     /// The members of the header `name`, a comma-separated list (RFC 9110,
     /// section 5.6.1). Bytes that are not UTF-8 are replaced.
-    fn list_members(&self, name: &str) -> Vec<String> {
-        let values = (self.headers)(name).into_iter();
-        let texts: Vec<_> =
-            values.map(|value| String::from_utf8_lossy(&value).into_owned()).collect();
-        let members = texts.iter().flat_map(|text| {
+    fn list_members(&self, name: &HeaderName) -> Vec<String> {
+        let mut members = Vec::new();
+        for value in (self.headers)(name) {
             let mut is_quoted = false;
-            text.split(move |character| {
+            let split = String::from_utf8_lossy(value.as_bytes());
+            let split = split.split(|character| {
                 is_quoted ^= character == '"';
                 character == ',' && !is_quoted
-            })
-        });
-        members.map(|member| member.trim().to_owned()).collect()
+            });
+            members.extend(split.map(|member| member.trim().to_owned()));
+        }
+        members
     }
+}
+
+/// The only one of `values`, if it is visible ASCII.
+fn text(values: Vec<HeaderValue>) -> Option<String> {
+    let [value] = &values[..] else { return None };
+    value.to_str().ok().map(str::to_owned)
 }
 
 fn decode_segment(segment: &str) -> Result<String, Problem> {
@@ -316,8 +321,8 @@ mod tests {
     }
 
     fn with_header(target: &str, name: &'static str, value: &str) -> Result<Request, Problem> {
-        let value = value.as_bytes().to_vec();
-        let header = move |asked: &str| Vec::from_iter((asked == name).then(|| value.clone()));
+        let value: HeaderValue = value.parse().unwrap();
+        let header = move |asked: &_| Vec::from_iter((asked == name).then(|| value.clone()));
         let mut request = Request::new(Method::GET, target.parse().unwrap(), header, None);
         request.decode_path().map(|()| request)
     }

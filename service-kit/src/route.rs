@@ -95,7 +95,7 @@ async fn authorize(request: &Request) -> Result<(), Problem> {
     let token = WRITE_TOKEN.get().await?;
     let given = request.bearer_token().unwrap_or_default();
     // A token that comes from a file may end in a newline.
-    let is_same = given.ct_eq(token.trim().as_bytes());
+    let is_same = given.as_bytes().ct_eq(token.trim().as_bytes());
     // A token of spaces is no empty one, and no request can have it.
     let is_authorized = token.is_empty() || (!given.is_empty() && bool::from(is_same));
     if is_authorized { Ok(()) } else { Err(Problem::unauthorized()) }

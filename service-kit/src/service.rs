@@ -3,8 +3,8 @@
 
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, CACHE_CONTROL, CONTENT_LENGTH,
-    X_CONTENT_TYPE_OPTIONS,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD,
+    CACHE_CONTROL, CONTENT_LENGTH, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderName, Method, StatusCode};
 
@@ -80,7 +80,7 @@ async fn answer(
 /// Whether a browser asks for permission to send another request (the Fetch
 /// standard, CORS-preflight request).
 fn is_preflight(request: &Request) -> bool {
-    request.method == Method::OPTIONS && request.has_header("access-control-request-method")
+    request.method == Method::OPTIONS && request.has_header(&ACCESS_CONTROL_REQUEST_METHOD)
 }
 
 /// Allows to read at any path, even an unknown one, so that the page can read the

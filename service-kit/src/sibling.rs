@@ -18,6 +18,7 @@ use http::{StatusCode, Uri};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::{DeserializeOwned, IgnoredAny};
 
+use crate::json::is_json;
 use crate::problem::Problem;
 use crate::request::Request;
 use crate::variable::Variable;
@@ -145,8 +146,7 @@ impl Sibling {
             }
             _ => return Err(self.bad_gateway(path, format!("status {}", status.as_u16()))),
         }
-        let media_type = content_type.split(';').next().unwrap_or_default().trim();
-        if !media_type.eq_ignore_ascii_case("application/json") {
+        if !is_json(&content_type) {
             let cause = format!("content-type `{content_type}`, expected `application/json`");
             return Err(self.bad_gateway(path, cause));
         }

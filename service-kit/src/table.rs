@@ -9,7 +9,7 @@
 
 use std::sync::OnceLock;
 
-use crate::database::{Connections, execute, journal_mode, open, unavailable};
+use crate::database::{Connections, execute, journal_mode, unavailable};
 pub use crate::database::{Row, Value};
 use crate::log;
 use crate::problem::Problem;
@@ -143,9 +143,10 @@ impl Table {
             self.migrate(&connection).await?;
         }
         let is_file = journal_mode.is_some();
-        let [reads, writes] =
-            [connection, open().await?].map(|first| Connections::new(first, is_file));
-        Ok(Ok(Database { reads, writes }))
+        Ok(Ok(Database {
+            reads: Connections::new(is_file, Some(connection)),
+            writes: Connections::new(is_file, None),
+        }))
     }
 
     /// Brings this table to its last version, with all its rows: once, and whole or not at

@@ -64,7 +64,11 @@ pub(crate) async fn handle(
     let headers = request.get_headers();
     let has_body = !matches!(method, Method::GET | Method::HEAD | Method::OPTIONS);
     let body = has_body.then(|| Body::of(request));
-    let mut request = Request::new(method, target, move |name| headers.get(name), body);
+    let values = move |name: &HeaderName| {
+        let values = headers.get(name.as_str()).into_iter();
+        values.filter_map(|value| HeaderValue::try_from(value).ok()).collect()
+    };
+    let mut request = Request::new(method, target, values, body);
     let Response { status, headers, body: content } = handler(&mut request).await;
     let (trailers, sent_trailers) = wit_future::new(no_trailers);
     let (mut writer, body) = wit_stream::new();
@@ -114,9 +118,6 @@ impl Body {
 
     /// Reads the body up to its `length` or, without one, to its end. Gives `None` if it is
     /// longer than `limit` bytes.
-    ///
-    /// # Errors
-    /// If it breaks off.
     pub(crate) async fn read(
         &mut self,
         length: Option<usize>,
@@ -170,9 +171,6 @@ pub(crate) struct ClientResponse {
 }
 
 /// Sends a GET for `target`, the path with the query, to the server at `url`.
-///
-/// # Errors
-/// If there is no response.
 pub(crate) async fn get(
     url: &Uri,
     target: &str,
@@ -211,9 +209,6 @@ pub(crate) async fn within<T>(duration: Duration, future: impl Future<Output = T
 }
 
 /// The value of the Spin variable `name`, if the component has it.
-///
-/// # Errors
-/// What the provider of variables says.
 pub(crate) async fn variable(name: &str) -> Result<Option<String>, String> {
     match variables::get(name).await {
         Ok(value) => Ok(Some(value)),
@@ -222,10 +217,7 @@ pub(crate) async fn variable(name: &str) -> Result<Option<String>, String> {
     }
 }
 
-#[cfg(not(feature = "read-only"))]
 pub(crate) use database::Connection;
-#[cfg(feature = "read-only")]
-pub(crate) use no_database::Connection;
 
 #[cfg(not(feature = "read-only"))]
 mod database {
@@ -240,9 +232,6 @@ mod database {
 
     impl Connection {
         /// Opens a connection, if the component may use that database.
-        ///
-        /// # Errors
-        /// What the host says.
         pub(crate) async fn open() -> Result<Option<Self>, String> {
             match sqlite::Connection::open_default().await {
                 Ok(connection) => Ok(Some(Self(connection))),
@@ -254,9 +243,6 @@ mod database {
         /// Executes `statement`, and gives the rows that it returns. `execute` of the SDK
         /// is `Ok` even where the statement fails, and its first rows arrive before the
         /// statement commits. Only the result at the end tells that it succeeded.
-        ///
-        /// # Errors
-        /// What the database says.
         pub(crate) async fn execute(
             &self,
             statement: &str,
@@ -290,13 +276,11 @@ mod database {
 
 /// Without the import of `spin:sqlite`.
 #[cfg(feature = "read-only")]
-mod no_database {
-    use std::convert::Infallible;
-
+mod database {
     use spin_sdk::sqlite::{RowResult, Value};
 
     /// There is none.
-    pub(crate) struct Connection(Infallible);
+    pub(crate) enum Connection {}
 
     impl Connection {
         pub(crate) async fn open() -> Result<Option<Self>, String> {
@@ -308,7 +292,7 @@ mod no_database {
             _: &str,
             _: Vec<Value>,
         ) -> Result<Vec<RowResult>, String> {
-            match self.0 {}
+            match *self {}
         }
     }
 }

@@ -91,7 +91,7 @@ pub(crate) async fn handle(
 ) -> RawResult {
     let (head, body) = request.into_parts();
     let body = (!body.is_end_stream()).then_some(Body(body));
-    let values = move |name: &str| bytes(&head.headers, name);
+    let values = move |name: &HeaderName| head.headers.get_all(name).iter().cloned().collect();
     let mut request = Request::new(head.method, head.uri, values, body);
     let response = handler(&mut request).await;
     if let Some(body) = request.into_unread_body() {
@@ -134,10 +134,6 @@ impl Body {
     }
 }
 
-fn bytes(headers: &HeaderMap, name: &str) -> Vec<Vec<u8>> {
-    headers.get_all(name).iter().map(|value| value.as_bytes().to_vec()).collect()
-}
-
 /// The response of another service. Its body has not been read yet.
 pub(crate) struct ClientResponse {
     pub(crate) status: StatusCode,
@@ -158,7 +154,7 @@ pub(crate) async fn get(
     *request.headers_mut() = headers.iter().cloned().collect();
     let response = CLIENT.with(|client| client.request(request)).await;
     let response = response.map_err(|error| error.to_string())?;
-    let header = |name| String::from_utf8(bytes(response.headers(), name).pop()?).ok();
+    let header = |name| Some(response.headers().get(name)?.to_str().ok()?.to_owned());
     Ok(ClientResponse {
         status: response.status(),
         content_type: header("content-type").unwrap_or_default(),
