@@ -264,8 +264,8 @@ impl Request {
         let mut members = Vec::new();
         for value in (self.headers)(name) {
             let mut is_quoted = false;
-            let split = String::from_utf8_lossy(value.as_bytes());
-            let split = split.split(|character| {
+            let text = String::from_utf8_lossy(value.as_bytes());
+            let split = text.split(|character| {
                 is_quoted ^= character == '"';
                 character == ',' && !is_quoted
             });
@@ -283,8 +283,9 @@ fn text(values: Vec<HeaderValue>) -> Option<String> {
 
 fn decode_segment(segment: &str) -> Result<String, Problem> {
     let problem = |what| Problem::bad_request(format!("A segment of the path {what}."));
-    let decoded = percent_decode_str(segment).decode_utf8();
-    let decoded = decoded.map_err(|_| problem("is not UTF-8 once it is percent-decoded"))?;
+    let decoded = percent_decode_str(segment)
+        .decode_utf8()
+        .map_err(|_| problem("is not UTF-8 once it is percent-decoded"))?;
     if matches!(&*decoded, "." | "..") {
         return Err(problem("is `.` or `..`, which is no name"));
     }

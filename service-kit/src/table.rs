@@ -104,8 +104,8 @@ impl Table {
         parameters: impl IntoIterator<Item = Value>,
     ) -> Result<Vec<Row>, Problem> {
         let parameters = parameters.into_iter().collect();
-        let database = self.database().await?;
-        let database = database.ok_or_else(|| Problem::internal("there is no database"))?;
+        let opened = self.database().await?;
+        let database = opened.ok_or_else(|| Problem::internal("there is no database"))?;
         database.writes.execute(statement, parameters).await
     }
 

@@ -57,18 +57,18 @@ pub(crate) async fn handle(
     request: RawRequest,
     handler: impl AsyncFnOnce(&mut Request) -> Response,
 ) -> RawResult {
-    let method = request.get_method().try_into();
-    let method = method.map_err(|_| ErrorCode::HttpRequestMethodInvalid)?;
-    let target = request.get_path_with_query().unwrap_or_default();
-    let target = Uri::try_from(target).map_err(|_| ErrorCode::HttpRequestUriInvalid)?;
+    let method =
+        Method::try_from(request.get_method()).map_err(|_| ErrorCode::HttpRequestMethodInvalid)?;
+    let target = Uri::try_from(request.get_path_with_query().unwrap_or_default())
+        .map_err(|_| ErrorCode::HttpRequestUriInvalid)?;
     let headers = request.get_headers();
     let has_body = !matches!(method, Method::GET | Method::HEAD | Method::OPTIONS);
     let body = has_body.then(|| Body::of(request));
-    let values = move |name: &HeaderName| {
+    let header_values = move |name: &HeaderName| {
         let values = headers.get(name.as_str()).into_iter();
         values.filter_map(|value| HeaderValue::try_from(value).ok()).collect()
     };
-    let mut request = Request::new(method, target, values, body);
+    let mut request = Request::new(method, target, header_values, body);
     let Response { status, headers, body: content } = handler(&mut request).await;
     let (trailers, sent_trailers) = wit_future::new(no_trailers);
     let (mut writer, body) = wit_stream::new();
@@ -184,11 +184,11 @@ pub(crate) async fn get(
         .and_then(|()| request.set_authority(url.authority().map(|authority| authority.as_str())))
         .and_then(|()| request.set_path_with_query(Some(target)))
         .map_err(|()| ErrorCode::HttpRequestUriInvalid)?;
-    let response = client::send(request).await;
+    let sent = client::send(request).await;
     // Dropped only after the response has arrived. Otherwise the host would have to
     // read the trailers first.
     drop(trailers);
-    let response = response?;
+    let response = sent?;
     let status = StatusCode::from_u16(response.get_status_code());
     let headers = response.get_headers();
     let header = |name| String::from_utf8(headers.get(name).pop()?).ok();

@@ -187,23 +187,20 @@ async fn show_seats(date: &str) -> Result<Response, Problem> {
     }
     let seats = *SEATS.get().await?;
     let query = "SELECT movie, booked FROM booked_seats WHERE date = ? AND booked > 0";
-    let mut taken = BTreeMap::<String, u32>::new();
-    match TABLE.read(query, [date.into()]).await? {
-        Some(rows) => {
-            for row in &rows {
-                taken.insert(row.get::<&str>(0)?.to_owned(), row.get(1)?);
-            }
+    let rows = TABLE.read(query, [date.into()]).await?;
+    let mut shows = BTreeMap::<&str, Show>::new();
+    if let Some(rows) = &rows {
+        for row in rows {
+            let left = seats.saturating_sub(row.get(1)?);
+            shows.insert(row.get(0)?, Show { left, seats });
         }
-        None => {
-            for movie in FILE.read()?.values().filter_map(|dates| dates.get(date)).flatten() {
-                *taken.entry(movie.clone()).or_default() += 1;
-            }
+    } else {
+        for movie in FILE.read()?.values().filter_map(|dates| dates.get(date)).flatten() {
+            let show = shows.entry(movie).or_insert(Show { left: seats, seats });
+            show.left = show.left.saturating_sub(1);
         }
     }
-    let shows = taken.into_iter();
-    let shows =
-        shows.map(|(movie, taken)| (movie, Show { left: seats.saturating_sub(taken), seats }));
-    Response::json(&BTreeMap::from_iter(shows))
+    Response::json(&shows)
 }
 
 /// The ids of the movies that each user has booked, by date.
@@ -240,16 +237,15 @@ impl<'a> Booking<'a> {
     async fn check_references(&self, request: &Request) -> Result<(), Problem> {
         let user = format!("/users/{}", encode_segment(self.username));
         let shows = format!("/showtimes/{}", encode_segment(self.date));
-        let user = USERS.has(request, &user);
-        let shows = SHOWTIMES.get::<Vec<String>>(request, &shows);
-        let (user, shows) = join(user, shows).await;
-        if !user? {
+        let (has_user, movies) =
+            join(USERS.has(request, &user), SHOWTIMES.get::<Vec<String>>(request, &shows)).await;
+        if !has_user? {
             return Err(Problem::not_found(format!(
                 "No user is called `{}`. GET /users lists them all.",
                 self.username
             )));
         }
-        if !shows?.unwrap_or_default().iter().any(|movie| movie == self.movie) {
+        if !movies?.unwrap_or_default().iter().any(|movie| movie == self.movie) {
             let detail = format!(
                 "The movie `{}` is not shown on `{}`. GET /showtimes lists the shows.",
                 self.movie, self.date

@@ -34,8 +34,8 @@ pub fn page(api: &Value) -> String {
 
 /// A tag, with every path whose GET has it.
 fn section(api: &Value, tag: &Value) -> Markup {
-    let paths = api["paths"].as_object().into_iter().flatten();
-    let paths = paths.filter(|(_, item)| list(&item["get"]["tags"]).contains(&tag["name"]));
+    let all = api["paths"].as_object().into_iter().flatten();
+    let paths = all.filter(|(_, item)| list(&item["get"]["tags"]).contains(&tag["name"]));
     html! {
         h2 { (text(&tag["name"])) }
         p { (text(&tag["description"])) }

@@ -19,8 +19,9 @@ type Files = BTreeMap<String, Vec<u8>>;
 /// - [`Problem::not_found`] if there is no such file.
 /// - [`Problem::internal`] if the files can't be read.
 pub fn show(name: &str) -> Result<Response, Problem> {
-    let file = files()?.get(name);
-    let file = file.ok_or_else(|| Problem::not_found(format!("There is no file `{name}`.")))?;
+    let file = files()?
+        .get(name)
+        .ok_or_else(|| Problem::not_found(format!("There is no file `{name}`.")))?;
     let content_type = match Path::new(name).extension().and_then(|extension| extension.to_str()) {
         Some("html") => return Ok(Response::html(file.clone())),
         Some("css") => "text/css; charset=utf-8",

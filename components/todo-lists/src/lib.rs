@@ -102,8 +102,10 @@ async fn show_lists_of(username: &str) -> Result<Response, Problem> {
     let Some(rows) = TABLE.read(query, [username.into()]).await? else {
         return Response::json(FILE.read()?.get(username).ok_or_else(no_lists)?);
     };
-    let lists = rows.iter().map(|row| Ok((row.get::<&str>(0)?, parse_items(row.get(1)?)?)));
-    let lists = lists.collect::<Result<BTreeMap<_, _>, Problem>>()?;
+    let lists = rows
+        .iter()
+        .map(|row| Ok((row.get::<&str>(0)?, parse_items(row.get(1)?)?)))
+        .collect::<Result<BTreeMap<_, _>, Problem>>()?;
     if lists.is_empty() { Err(no_lists()) } else { Response::json(&lists) }
 }
 
