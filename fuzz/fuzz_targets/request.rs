@@ -22,7 +22,7 @@ fuzz_target!(|input: &[u8]| {
         let values = headers.iter().filter(|(name, _)| name == asked);
         values.map(|(_, value)| value.clone()).collect()
     };
-    let mut request = Request::new(Method::GET, target, headers, None);
+    let mut request = Request::new(Method::GET, target, Box::new(headers), None);
     assert!((1..=128).contains(&request.id.len()));
     assert!(request.id.bytes().all(|byte| byte.is_ascii_graphic()));
     if let Err(problem) = request.decode_path() {

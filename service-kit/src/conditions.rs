@@ -2,45 +2,41 @@
 
 use crate::problem::Problem;
 
-/// What `If-Match` and `If-None-Match` of a request demand.
+/// What `If-Match` and `If-None-Match` of a request demand: the tags that each lists, none
+/// if it is absent.
 #[derive(Debug)]
 pub struct Conditions {
-    if_match: Option<Tags>,
-    if_none_match: Option<Tags>,
-}
-
-#[derive(Debug)]
-enum Tags {
-    /// `*`: any version.
-    Any,
-    /// The versions with these tags.
-    Listed(Vec<String>),
+    if_match: Vec<String>,
+    if_none_match: Vec<String>,
 }
 
 impl Conditions {
-    /// The conditions of a request whose two headers have these members. Pass an
-    /// empty list for an absent header.
-    pub fn new(if_match: Vec<String>, if_none_match: Vec<String>) -> Self {
-        // RFC 9110 allows `*` only alone. With others, it excludes as much as it can.
-        let excludes_all = if_none_match.iter().any(|member| member == "*");
-        let if_none_match = if excludes_all { vec!["*".to_owned()] } else { if_none_match };
-        Self { if_match: Tags::of(if_match), if_none_match: Tags::of(if_none_match) }
+    /// The conditions of a request whose two headers have these members.
+    pub(crate) fn new(if_match: Vec<String>, if_none_match: Vec<String>) -> Self {
+        Self { if_match, if_none_match }
     }
 
     /// Whether nothing is demanded.
     pub fn are_absent(&self) -> bool {
-        self.if_match.is_none() && self.if_none_match.is_none()
+        self.if_match.is_empty() && self.if_none_match.is_empty()
     }
 
     /// Whether a resource with the strong tag `current`, or without one because it does
-    /// not exist, meets `If-Match` (strong comparison).
-    pub fn allow_match(&self, current: Option<&str>) -> bool {
-        self.if_match.as_ref().is_none_or(|tags| tags.include(current, |listed| listed))
+    /// not exist, meets `If-Match` (strong comparison). RFC 9110 allows `*` only alone:
+    /// beside a tag, it allows nothing.
+    pub(crate) fn allow_match(&self, current: Option<&str>) -> bool {
+        let tags = &self.if_match;
+        let matches =
+            |current| tags.iter().all(|tag| tag == "*") || tags.iter().any(|tag| tag == current);
+        tags.is_empty() || current.is_some_and(matches)
     }
 
-    /// Whether it meets `If-None-Match` (weak comparison).
-    pub fn allow_none_match(&self, current: Option<&str>) -> bool {
-        self.if_none_match.as_ref().is_none_or(|tags| !tags.include(current, strong))
+    /// Whether it meets `If-None-Match` (weak comparison). `*` excludes everything, beside a
+    /// tag, too.
+    pub(crate) fn allow_none_match(&self, current: Option<&str>) -> bool {
+        let mut tags = self.if_none_match.iter();
+        let excludes = |current| tags.any(|tag| tag == "*" || strong(tag) == current);
+        !current.is_some_and(excludes)
     }
 
     /// Whether a write may change a resource with the tag `current`, or create it.
@@ -54,25 +50,6 @@ impl Conditions {
     /// [`Problem::precondition_failed`] if it may not.
     pub fn check_write(&self, current: Option<&str>) -> Result<(), Problem> {
         if self.allow_write(current) { Ok(()) } else { Err(Problem::precondition_failed()) }
-    }
-}
-
-impl Tags {
-    fn of(members: Vec<String>) -> Option<Self> {
-        if members.is_empty() {
-            None
-        } else if members.iter().all(|member| member == "*") {
-            Some(Self::Any)
-        } else {
-            Some(Self::Listed(members))
-        }
-    }
-
-    fn include(&self, current: Option<&str>, tag: fn(&str) -> &str) -> bool {
-        match self {
-            Self::Any => current.is_some(),
-            Self::Listed(tags) => tags.iter().any(|listed| Some(tag(listed)) == current),
-        }
     }
 }
 

@@ -9,7 +9,7 @@
 //! two at once are interrupted, and more of them stop the server for everybody. So each
 //! statement has a connection to itself.
 
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use spin_sdk::sqlite::RowResult;
 pub use spin_sdk::sqlite::Value;
@@ -20,16 +20,16 @@ use crate::wasi::Connection;
 /// How many connections to a server are kept for later statements.
 const MAX_IDLE: usize = 4;
 
-/// What libSQL says of a connection that was idle for ten seconds, and of one to a server
-/// that has started again since. It has not executed the statement.
-const FORGOTTEN: [&str; 2] = ["STREAM_EXPIRED", "invalid baton"];
+/// What libSQL answers when it no longer knows the stream of a connection: after ten idle
+/// seconds, or a new start of the server. It has not executed the statement.
+const STREAM_CLOSED: [&str; 2] = ["STREAM_EXPIRED", "invalid baton"];
 
 /// The connections of this instance to the database, for its reads or for its writes.
-pub(crate) enum Connections {
-    /// To a file: the one that all statements share.
-    Shared(OnceLock<Connection>),
-    /// To a server: those that no statement uses.
-    Idle(Mutex<Vec<Connection>>),
+pub(crate) struct Connections {
+    /// Then all statements share one.
+    is_file: bool,
+    /// Without those to a server that execute a statement.
+    open: Mutex<Vec<Arc<Connection>>>,
 }
 
 /// A row that a statement returns.
@@ -37,10 +37,7 @@ pub struct Row(RowResult);
 
 impl Connections {
     pub(crate) fn new(is_file: bool, first: Option<Connection>) -> Self {
-        match is_file {
-            true => Self::Shared(first.map_or_else(OnceLock::new, OnceLock::from)),
-            false => Self::Idle(Mutex::new(Vec::from_iter(first))),
-        }
+        Self { is_file, open: Mutex::new(first.map(Arc::new).into_iter().collect()) }
     }
 
     /// Executes `statement`, a transaction of its own, and gives the rows that it returns.
@@ -53,35 +50,24 @@ impl Connections {
         statement: &str,
         parameters: Vec<Value>,
     ) -> Result<Vec<Row>, Problem> {
-        let idle = match self {
-            Self::Shared(shared) => {
-                let connection = match shared.get() {
-                    Some(connection) => connection,
-                    None => {
-                        let opened = open().await?;
-                        shared.get_or_init(|| opened)
-                    }
-                };
-                return execute(connection, statement, parameters).await;
-            }
-            Self::Idle(idle) => || idle.lock().unwrap_or_else(PoisonError::into_inner),
-        };
+        let open = || self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let most = if self.is_file { 1 } else { MAX_IDLE };
         loop {
-            let kept = idle().pop();
+            let kept = if self.is_file { open().last().cloned() } else { open().pop() };
             let was_kept = kept.is_some();
             let connection = match kept {
                 Some(connection) => connection,
-                None => open().await?,
+                None => Arc::new(connect().await?),
             };
             match connection.execute(statement, parameters.clone()).await {
                 Ok(rows) => {
-                    if idle().len() < MAX_IDLE {
-                        idle().push(connection);
+                    if open().len() < most {
+                        open().push(connection);
                     }
                     return Ok(rows.into_iter().map(Row).collect());
                 }
-                Err(error) if was_kept && FORGOTTEN.iter().any(|text| error.contains(text)) => {
-                    idle().clear();
+                Err(error) if was_kept && STREAM_CLOSED.iter().any(|text| error.contains(text)) => {
+                    open().clear();
                 }
                 Err(error) => return Err(unavailable(error)),
             }
@@ -99,8 +85,7 @@ pub(crate) async fn execute(
     Ok(rows.into_iter().map(Row).collect())
 }
 
-/// Opens a connection.
-async fn open() -> Result<Connection, Problem> {
+async fn connect() -> Result<Connection, Problem> {
     let connection = Connection::open().await.map_err(unavailable)?;
     connection.ok_or_else(|| Problem::database_unavailable("the grant is gone"))
 }
@@ -110,7 +95,8 @@ async fn open() -> Result<Connection, Problem> {
 pub(crate) async fn journal_mode(connection: &Connection) -> Option<String> {
     match connection.execute("PRAGMA journal_mode = WAL", Vec::new()).await {
         Ok(rows) => rows.first()?.get::<&str>(0).map(str::to_owned),
-        // Another connection to a new file has asked at the same moment.
+        // Another connection to a new file has asked at the same moment. After any other
+        // error, it might be a server, which statements must not share.
         Err(error) => error.contains("is locked").then(|| "wal".to_owned()),
     }
 }
@@ -121,8 +107,11 @@ pub(crate) fn unavailable(error: String) -> Problem {
         ("is locked", "try again, or end the process that keeps its lock"),
         ("is full", "make room on its disk"),
         ("readonly", "let this process write to the file and its folder"),
-        ("not a database", "move the file away, and a new one starts with the data files"),
-        ("malformed", "move the file away, and a new one starts with the data files"),
+        (
+            "not a database",
+            "stop, move the file away, and start: a new one begins with the data files",
+        ),
+        ("malformed", "stop, move the file away, and start: a new one begins with the data files"),
         ("open database", "let this process write to the file and its folder"),
         ("create the folder", "let this process make that folder"),
         // libSQL takes the lock from a transaction that lasts for more than five seconds.

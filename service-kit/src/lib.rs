@@ -30,7 +30,7 @@
 //!     match request.segments()[..] {
 //!         ["movies"] => get(async { Response::json(MOVIES.read()?) }),
 //!         ["movies", id] => get(async move { show_title(id) }),
-//!         _ => Route::UNKNOWN,
+//!         _ => Route::NOT_FOUND,
 //!     }
 //! }
 //!
@@ -60,7 +60,7 @@
 //! | | problems, OPTIONS except preflights | `no-store` |
 //! | `etag` | successes with a body, 304 | a hash of content-type and body |
 //! | `content-security-policy` | HTML pages | nothing from another origin, no inline script or style |
-//! | `vary` | successes and 304 whose handler looked at `Accept` | `accept` |
+//! | `vary` | successes and 304 that [`vary by it`](Response::varies_by_accept) | `accept` |
 //! | `allow` | 405, OPTIONS except preflights | the methods of the path |
 //! | `www-authenticate` | 401 | `Bearer` |
 //! | `retry-after` | 503, 504 | `1`, in seconds |

@@ -17,7 +17,7 @@ use crate::conditions::Conditions;
 use crate::json::is_json;
 use crate::problem::Problem;
 use crate::timing::Timing;
-use crate::wasi::{self, Body};
+use crate::wasi::{self, Body, Headers};
 
 /// The name of the header with the request's id.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -38,9 +38,6 @@ const MAX_BODY_TIME: Duration = Duration::from_secs(30);
 /// The longest request id that is accepted from a client, in bytes.
 const MAX_REQUEST_ID: usize = 128;
 
-/// Gives all values of a header.
-type Headers = Box<dyn Fn(&HeaderName) -> Vec<HeaderValue>>;
-
 /// A request: its method, path, query, headers and body.
 ///
 /// Headers are read when somebody asks for one, because each read is a call of
@@ -55,7 +52,6 @@ pub struct Request {
     segments: Vec<String>,
     headers: Headers,
     body: Cell<Option<Body>>,
-    body_was_read: Cell<bool>,
     /// When all siblings must have answered; `sibling` sets it when it sends the
     /// first request.
     pub(crate) deadline: Cell<Option<Instant>>,
@@ -64,22 +60,16 @@ pub struct Request {
 
 impl Request {
     /// A request for `target`, the path with the query. It has no segments before
-    /// [`Request::decode_path`], which `service::respond` calls.
-    pub fn new(
-        method: Method,
-        target: Uri,
-        headers: impl Fn(&HeaderName) -> Vec<HeaderValue> + 'static,
-        body: Option<Body>,
-    ) -> Self {
-        let given = text(headers(&REQUEST_ID));
+    /// [`Request::decode_path`].
+    pub fn new(method: Method, target: Uri, headers: Headers, body: Option<Body>) -> Self {
+        let given = only_value(headers(&REQUEST_ID));
         Self {
             method,
             id: given.filter(|id| is_request_id(id)).unwrap_or_else(random_id),
             target,
             segments: Vec::new(),
-            headers: Box::new(headers),
+            headers,
             body: Cell::new(body),
-            body_was_read: Cell::new(false),
             deadline: Cell::new(None),
             timing: Timing::start(),
         }
@@ -162,13 +152,13 @@ impl Request {
     }
 
     /// Whether the request has the header `name`.
-    pub fn has_header(&self, name: &HeaderName) -> bool {
+    pub(crate) fn has_header(&self, name: &HeaderName) -> bool {
         !(self.headers)(name).is_empty()
     }
 
     /// The value of the header `name`, if there is one, and only one, in visible ASCII.
-    pub fn header(&self, name: &HeaderName) -> Option<String> {
-        text((self.headers)(name))
+    pub(crate) fn header(&self, name: &HeaderName) -> Option<String> {
+        only_value((self.headers)(name))
     }
 
     /// Whether the client names HTML in `Accept`, with a weight that is not below that of
@@ -186,10 +176,11 @@ impl Request {
     }
 
     /// The token of `Authorization: Bearer <token>` (RFC 6750, section 2.1).
-    pub fn bearer_token(&self) -> Option<String> {
-        let authorization = self.header(&AUTHORIZATION)?;
-        let (scheme, token) = authorization.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
+    pub fn bearer_token(&self) -> Option<Vec<u8>> {
+        let values = (self.headers)(&AUTHORIZATION);
+        let [value] = &values[..] else { return None };
+        let (scheme, token) = value.as_bytes().split_at_checked(b"Bearer ".len())?;
+        scheme.eq_ignore_ascii_case(b"Bearer ").then(|| token.trim_ascii().to_vec())
     }
 
     /// The headers of a request to a sibling: the id, and the trace that its work shall
@@ -238,24 +229,21 @@ impl Request {
 
     async fn read_body(&self) -> Result<Vec<u8>, Problem> {
         let Some(mut body) = self.body.take() else { return Ok(Vec::new()) };
-        self.body_was_read.set(true);
         let length = self.header(&CONTENT_LENGTH).and_then(|length| length.parse().ok());
         let read = wasi::within(MAX_BODY_TIME, body.read(length, MAX_BODY)).await;
+        // Without a body that was too slow: its last read was cancelled, so whether it has
+        // ended is unknown.
+        let read = read.ok_or_else(|| Problem::request_timeout(MAX_BODY_TIME))?;
         self.body.set(Some(body));
-        match read {
-            Some(Ok(Some(content))) => Ok(content),
-            Some(Ok(None)) => Err(Problem::content_too_large(MAX_BODY)),
-            Some(Err(_)) => Err(Problem::bad_request("The body broke off.")),
-            None => Err(Problem::request_timeout(MAX_BODY_TIME)),
-        }
+        let content = read.map_err(|_| Problem::bad_request("The body broke off."))?;
+        content.ok_or_else(|| Problem::content_too_large(MAX_BODY))
     }
 
     /// What nobody has read of the body. Nothing if the client waits for permission to
     /// send it (RFC 9110, section 10.1.1): to read would give that.
     pub(crate) fn into_unread_body(self) -> Option<Body> {
         let body = self.body.take()?;
-        let waits = !self.body_was_read.get() && self.has_header(&EXPECT);
-        (!waits).then_some(body)
+        (body.is_started || !self.has_header(&EXPECT)).then_some(body)
     }
 
     /// The members of the header `name`, a comma-separated list (RFC 9110,
@@ -276,7 +264,7 @@ impl Request {
 }
 
 /// The only one of `values`, if it is visible ASCII.
-fn text(values: Vec<HeaderValue>) -> Option<String> {
+fn only_value(values: Vec<HeaderValue>) -> Option<String> {
     let [value] = &values[..] else { return None };
     value.to_str().ok().map(str::to_owned)
 }
@@ -323,8 +311,10 @@ mod tests {
 
     fn with_header(target: &str, name: &'static str, value: &str) -> Result<Request, Problem> {
         let value: HeaderValue = value.parse().unwrap();
-        let header = move |asked: &_| Vec::from_iter((asked == name).then(|| value.clone()));
-        let mut request = Request::new(Method::GET, target.parse().unwrap(), header, None);
+        let header =
+            move |asked: &HeaderName| Vec::from_iter((asked == name).then(|| value.clone()));
+        let mut request =
+            Request::new(Method::GET, target.parse().unwrap(), Box::new(header), None);
         request.decode_path().map(|()| request)
     }
 

@@ -39,7 +39,7 @@ pub fn get<'a>(handler: impl Future<Output = Result<Response, Problem>> + 'a) ->
 
 impl<'a> Route<'a> {
     /// No service answers at this path.
-    pub const UNKNOWN: Self = Self { get: None, change: None };
+    pub const NOT_FOUND: Self = Self { get: None, change: None };
 
     /// Adds handlers of PUT and DELETE, which change `table`. Where there is no database,
     /// the path is only read.
@@ -95,7 +95,7 @@ async fn authorize(request: &Request) -> Result<(), Problem> {
     let token = WRITE_TOKEN.get().await?;
     let given = request.bearer_token().unwrap_or_default();
     // A token that comes from a file may end in a newline.
-    let is_same = given.as_bytes().ct_eq(token.trim().as_bytes());
+    let is_same = given.ct_eq(token.trim().as_bytes());
     // A token of spaces is no empty one, and no request can have it.
     let is_authorized = token.is_empty() || (!given.is_empty() && bool::from(is_same));
     if is_authorized { Ok(()) } else { Err(Problem::unauthorized()) }

@@ -13,7 +13,7 @@ use crate::problem::Problem;
 use crate::request::{REQUEST_ID, Request};
 use crate::response::Response;
 use crate::route::{READ_METHODS, Route, other_method};
-use crate::wasi::{self, RawRequest, RawResult};
+use crate::wasi::{self, Incoming, RawRequest, RawResult};
 
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
@@ -28,7 +28,10 @@ pub async fn handle(
     route: fn(&Request) -> Route<'_>,
 ) -> RawResult {
     log::name(id);
-    wasi::handle(request, async |request| respond(request, id, route).await).await
+    let Incoming { method, target, headers, body } = wasi::receive(request)?;
+    let mut request = Request::new(method, target, headers, body);
+    let Response { status, headers, body } = respond(&mut request, id, route).await;
+    wasi::respond(status, &headers, body, request.into_unread_body())
 }
 
 /// Answers `request`, and adds the headers that the documentation of this crate lists.
@@ -43,7 +46,7 @@ async fn respond(
     let response = if is_preflight(request) {
         preflight()
     } else {
-        match answer(request, route).await {
+        match dispatch(request, route).await {
             Ok(response) => response,
             Err(problem) => failure(request, &problem),
         }
@@ -56,7 +59,7 @@ async fn respond(
         .header(ACCESS_CONTROL_EXPOSE_HEADERS, "etag, retry-after, x-request-id")
 }
 
-async fn answer(
+async fn dispatch(
     request: &mut Request,
     route: fn(&Request) -> Route<'_>,
 ) -> Result<Response, Problem> {
@@ -64,7 +67,7 @@ async fn answer(
     // A variable in a service's `match` would accept the empty segment of
     // `/users//bookings`. No resource has an empty name.
     let has_empty_segment = request.segments().contains(&"");
-    let route = if has_empty_segment { Route::UNKNOWN } else { route(request) };
+    let route = if has_empty_segment { Route::NOT_FOUND } else { route(request) };
     let Some(get) = route.get else {
         return Err(Problem::not_found(
             "No service answers at this path. GET / lists every route.",

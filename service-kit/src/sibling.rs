@@ -107,7 +107,7 @@ impl Sibling {
     ///
     /// # Errors
     /// Those of [`Sibling::get`].
-    pub async fn has(&self, request: &Request, path: &str) -> Result<bool, Problem> {
+    pub async fn exists(&self, request: &Request, path: &str) -> Result<bool, Problem> {
         let object = self.get::<BTreeMap<String, IgnoredAny>>(request, path).await?;
         Ok(object.is_some())
     }

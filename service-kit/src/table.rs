@@ -38,13 +38,16 @@ const VERSION: &str = "SELECT coalesce(
 const SET_VERSION: &str = "INSERT INTO schema_versions (table_name, version) VALUES (?, ?)
     ON CONFLICT (table_name) DO UPDATE SET version = excluded.version";
 
+/// The statements that bring a table to its next version.
+pub type Migration = &'static [&'static str];
+
 /// A table of the database `default`. A `static` keeps its connections for as long as
 /// the instance lives.
 pub struct Table {
     name: &'static str,
-    versions: &'static [&'static [&'static str]],
-    fill: &'static str,
-    first_rows: fn() -> Result<String, Problem>,
+    migrations: &'static [Migration],
+    seed: &'static str,
+    seed_rows: fn() -> Result<String, Problem>,
     /// Where it has its last version; `None` if there is no database to write to.
     database: OnceLock<Option<Database>>,
 }
@@ -57,16 +60,16 @@ struct Database {
 }
 
 impl Table {
-    /// The table `name`. The statements in `versions[n]` bring it from version `n` to
-    /// `n + 1`; 0 means that there is none. To a new table, `fill` then adds the first rows,
-    /// which `first_rows` gives as one parameter, in JSON.
+    /// The table `name`. `migrations[n]` brings it from version `n` to `n + 1`; 0 means that
+    /// there is none. To a new table, `seed` then adds the first rows, which `seed_rows` gives
+    /// as one parameter, in JSON.
     pub const fn new(
         name: &'static str,
-        versions: &'static [&'static [&'static str]],
-        fill: &'static str,
-        first_rows: fn() -> Result<String, Problem>,
+        migrations: &'static [Migration],
+        seed: &'static str,
+        seed_rows: fn() -> Result<String, Problem>,
     ) -> Self {
-        Self { name, versions, fill, first_rows, database: OnceLock::new() }
+        Self { name, migrations, seed, seed_rows, database: OnceLock::new() }
     }
 
     /// Whether there is a database to write to.
@@ -137,9 +140,10 @@ impl Table {
         if journal_mode.as_deref() == Some("memory") {
             return Ok(Err("the database is in memory, without a place to keep it"));
         }
-        // Where it fails, `migrate` says why, unless there are no versions yet.
+        // An error counts as version 0: a new database has no versions yet. If there is another
+        // cause, `migrate` fails with it.
         let version = self.version(&connection).await.unwrap_or_default();
-        if !self.missing(version)?.is_empty() {
+        if !self.pending(version)?.is_empty() {
             self.migrate(&connection).await?;
         }
         let is_file = journal_mode.is_some();
@@ -157,13 +161,13 @@ impl Table {
         execute(connection, "BEGIN IMMEDIATE", Vec::new()).await?;
         execute(connection, VERSIONS, Vec::new()).await?;
         let version = self.version(connection).await?;
-        for statement in self.missing(version)?.iter().copied().flatten() {
+        for statement in self.pending(version)?.iter().copied().flatten() {
             execute(connection, statement, Vec::new()).await?;
         }
         if version == 0 {
-            execute(connection, self.fill, vec![(self.first_rows)()?.into()]).await?;
+            execute(connection, self.seed, vec![(self.seed_rows)()?.into()]).await?;
         }
-        let newest = self.versions.len() as i64;
+        let newest = self.migrations.len() as i64;
         execute(connection, SET_VERSION, vec![self.name.into(), newest.into()]).await?;
         execute(connection, "COMMIT", Vec::new()).await?;
         Ok(())
@@ -173,13 +177,13 @@ impl Table {
     ///
     /// # Errors
     /// [`Problem::database_unavailable`] if it is newer.
-    fn missing(&self, version: usize) -> Result<&'static [&'static [&'static str]], Problem> {
-        self.versions.get(version..).ok_or_else(|| {
+    fn pending(&self, version: usize) -> Result<&'static [Migration], Problem> {
+        self.migrations.get(version..).ok_or_else(|| {
             Problem::database_unavailable(format!(
                 "the table `{}` has version {version}, and this service knows only version {}: \
                  run the newer service, or restore a copy of the database",
                 self.name,
-                self.versions.len()
+                self.migrations.len()
             ))
         })
     }

@@ -14,11 +14,14 @@
 //! # fn main() {}
 //! ```
 //!
-//! The SDK copies all headers of a request into a map. The kit reads only those that it
-//! needs, because each read is a call of the host. With the SDK's type of requests, and
-//! everything else the same, in four rounds in turns with 32 connections, one resource got
-//! 12 % fewer requests/s on this repository's host and 15 % fewer on Spin, a request that
-//! asks siblings 3 to 14 % and 2 to 6 % fewer, and each component was 48 kB larger.
+//! The SDK copies all headers of a request into a map; the kit reads the few that it needs.
+//! With the SDK's type of requests, and everything else the same, a component is 48 kB
+//! larger, and answers fewer requests per second (32 connections, four rounds in turns):
+//!
+//! | | on this repository's host | on Spin |
+//! |---|---|---|
+//! | one resource | -12 % | -15 % |
+//! | a request that asks siblings | -3 to -14 % | -2 to -6 % |
 //!
 //! The timer, the variables and the database of a component are here too: no other module
 //! of the kit calls Spin or WASI, except that `std` reads data files and the clock, writes
@@ -36,10 +39,7 @@ use spin_sdk::wasip3::http_compat::IncomingMessage;
 use spin_sdk::wasip3::{wit_future, wit_stream};
 use spin_sdk::wit_bindgen::{FutureReader, FutureWriter, StreamReader, StreamResult, spawn};
 
-use crate::request::Request;
-use crate::response::Response;
-
-/// How much is read at once of a body without `content-length`, in bytes.
+/// How much is read at once of a body whose length is unknown, in bytes.
 const CHUNK: usize = 16 * 1024;
 
 /// How much of a request's body is read and dropped after the response, in bytes, and
@@ -52,38 +52,57 @@ pub type RawRequest = types::Request;
 /// What a component gives back.
 pub type RawResult = Result<types::Response, ErrorCode>;
 
-/// Answers `request` with what `handler` makes of it.
-pub(crate) async fn handle(
-    request: RawRequest,
-    handler: impl AsyncFnOnce(&mut Request) -> Response,
-) -> RawResult {
+/// A request as it arrives.
+pub(crate) struct Incoming {
+    pub(crate) method: Method,
+    /// The path with the query.
+    pub(crate) target: Uri,
+    pub(crate) headers: Headers,
+    /// None of a request that only reads.
+    pub(crate) body: Option<Body>,
+}
+
+/// Gives all values of a header, by a call of the host.
+pub(crate) type Headers = Box<dyn Fn(&HeaderName) -> Vec<HeaderValue>>;
+
+/// Takes a request from the host.
+pub(crate) fn receive(request: RawRequest) -> Result<Incoming, ErrorCode> {
     let method =
         Method::try_from(request.get_method()).map_err(|_| ErrorCode::HttpRequestMethodInvalid)?;
     let target = Uri::try_from(request.get_path_with_query().unwrap_or_default())
         .map_err(|_| ErrorCode::HttpRequestUriInvalid)?;
-    let headers = request.get_headers();
+    let fields = request.get_headers();
+    let headers = Box::new(move |name: &HeaderName| {
+        let values = fields.get(name.as_str()).into_iter();
+        values.filter_map(|value| HeaderValue::try_from(value).ok()).collect()
+    });
     let has_body = !matches!(method, Method::GET | Method::HEAD | Method::OPTIONS);
     let body = has_body.then(|| Body::of(request));
-    let header_values = move |name: &HeaderName| {
-        let values = headers.get(name.as_str()).into_iter();
-        values.filter_map(|value| HeaderValue::try_from(value).ok()).collect()
-    };
-    let mut request = Request::new(method, target, header_values, body);
-    let Response { status, headers, body: content } = handler(&mut request).await;
+    Ok(Incoming { method, target, headers, body })
+}
+
+/// Gives a response to the host, whose body is `content`, and then drops what nobody has
+/// read of the body of the request.
+pub(crate) fn respond(
+    status: StatusCode,
+    headers: &[(HeaderName, HeaderValue)],
+    content: Vec<u8>,
+    unread: Option<Body>,
+) -> RawResult {
     let (trailers, sent_trailers) = wit_future::new(no_trailers);
     let (mut writer, body) = wit_stream::new();
     let body = (!content.is_empty()).then_some(body);
-    let (response, _) = types::Response::new(fields(&headers)?, body, sent_trailers);
+    let (response, _) = types::Response::new(fields(headers)?, body, sent_trailers);
     let is_valid = response.set_status_code(status.as_u16());
     is_valid.map_err(|()| ErrorCode::InternalError(None))?;
     spawn(async move {
-        // Once the host reads it.
+        // Returns when the host has read it.
         writer.write_all(content).await;
         drop((writer, trailers));
-        // Only then: the body of the response must be there when its head is sent, or
-        // Spin sends them in two packets.
-        if let Some(body) = request.into_unread_body() {
-            within(MAX_UNREAD_TIME, body.skip()).await;
+        // The request is drained only after that. Otherwise Spin would send the head and
+        // the body of the response in two packets.
+        if let Some(body) = unread {
+            within(MAX_UNREAD_TIME, body.drain()).await;
         }
     });
     Ok(response)
@@ -101,10 +120,12 @@ fn no_trailers() -> Result<Option<Trailers>, ErrorCode> {
 
 /// The body of a request or of a response.
 pub struct Body {
+    /// Whether somebody has begun to read it.
+    pub(crate) is_started: bool,
     bytes: StreamReader<u8>,
-    /// What follows them; `None` once they have been read to their end, after which
-    /// another read would trap.
+    /// What follows the bytes. `None` after their end, where another read would trap.
     trailers: Option<FutureReader<Result<Option<Trailers>, ErrorCode>>>,
+    /// Kept until the body is dropped: then the host stops to send it.
     _consumed: FutureWriter<Result<(), ErrorCode>>,
 }
 
@@ -113,19 +134,21 @@ impl Body {
     fn of<T: IncomingMessage>(message: T) -> Self {
         let (consumed, sent) = wit_future::new(|| Ok(()));
         let (bytes, trailers) = message.consume_body(sent);
-        Self { bytes, trailers: Some(trailers), _consumed: consumed }
+        Self { is_started: false, bytes, trailers: Some(trailers), _consumed: consumed }
     }
 
     /// Reads the body up to its `length` or, without one, to its end. Gives `None` if it is
     /// longer than `limit` bytes.
     pub(crate) async fn read(
         &mut self,
-        length: Option<usize>,
+        length: Option<u64>,
         limit: usize,
     ) -> Result<Option<Vec<u8>>, ErrorCode> {
-        if length.is_some_and(|length| length > limit) {
+        if length.is_some_and(|length| length > limit as u64) {
             return Ok(None);
         }
+        self.is_started = true;
+        let length = length.map(|length| length as usize);
         let mut body = Vec::with_capacity(length.unwrap_or(CHUNK));
         while self.trailers.is_some() && body.len() < length.unwrap_or(limit + 1) {
             if body.len() == body.capacity() {
@@ -147,7 +170,7 @@ impl Body {
     }
 
     /// Reads and drops what is left of the body, up to [`MAX_UNREAD`].
-    async fn skip(mut self) {
+    async fn drain(mut self) {
         let mut skipped = 0;
         let mut part = Vec::with_capacity(CHUNK);
         while self.trailers.is_some() && skipped < MAX_UNREAD {
@@ -166,7 +189,7 @@ impl Body {
 pub(crate) struct ClientResponse {
     pub(crate) status: StatusCode,
     pub(crate) content_type: String,
-    pub(crate) content_length: Option<usize>,
+    pub(crate) content_length: Option<u64>,
     pub(crate) body: Body,
 }
 

@@ -272,18 +272,22 @@ fn connect(served: &Served) -> TcpStream {
 #[test]
 fn a_client_that_waits_for_permission_to_send_gets_it_only_if_the_body_is_wanted() {
     let served = support::serve(app());
-    for (content_type, expected) in
-        [("text/plain", "HTTP/1.1 415"), ("application/json", "HTTP/1.1 100")]
-    {
+    for (content_type, length, expected) in [
+        ("text/plain", "2", "HTTP/1.1 415"),
+        ("application/json", "2", "HTTP/1.1 100"),
+        ("application/json", "65537", "HTTP/1.1 413"),
+        // More than a component can address.
+        ("application/json", "5000000000", "HTTP/1.1 413"),
+    ] {
         let mut stream = connect(&served);
         let head = format!(
             "PUT /todo/lists/nobody/x HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\n\
-             content-type: {content_type}\r\ncontent-length: 2\r\n\r\n"
+             content-type: {content_type}\r\ncontent-length: {length}\r\n\r\n"
         );
         stream.write_all(head.as_bytes()).unwrap();
         let mut answer = vec![0; 12];
         stream.read_exact(&mut answer).unwrap();
-        assert_eq!(String::from_utf8_lossy(&answer), expected);
+        assert_eq!(String::from_utf8_lossy(&answer), expected, "{length}");
     }
 }
 

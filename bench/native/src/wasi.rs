@@ -13,11 +13,11 @@ use std::time::Duration;
 
 use futures::future::LocalBoxFuture;
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Request as HttpRequest, Response as HttpResponse,
-    StatusCode, Uri,
+    HeaderName, HeaderValue, Method, Request as HttpRequest, Response as HttpResponse, StatusCode,
+    Uri,
 };
 use http_body_util::{BodyExt, Empty, Full};
-use hyper::body::{Body as _, Bytes, Incoming};
+use hyper::body::{Body as _, Bytes, Incoming as IncomingBody};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::client::legacy::Client;
@@ -31,9 +31,6 @@ use tokio::sync::Mutex;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::{LocalSet, spawn_blocking, spawn_local};
 
-use crate::request::Request;
-use crate::response::Response;
-
 /// How long a statement waits for the lock that another connection has on the file, as
 /// in the host.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -43,7 +40,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_UNREAD: usize = 1024 * 1024;
 
 /// What a service gets, and what it gives.
-pub type RawRequest = HttpRequest<Incoming>;
+pub type RawRequest = HttpRequest<IncomingBody>;
 pub type RawResult = Result<HttpResponse<Full<Bytes>>, Infallible>;
 
 pub type Handler = fn(RawRequest) -> LocalBoxFuture<'static, RawResult>;
@@ -84,37 +81,64 @@ fn answer(mut streams: UnboundedReceiver<std::net::TcpStream>, handler: Handler)
     });
 }
 
-/// Answers `request` with what `handler` makes of it.
-pub(crate) async fn handle(
-    request: RawRequest,
-    handler: impl AsyncFnOnce(&mut Request) -> Response,
-) -> RawResult {
+/// A request as it arrives.
+pub(crate) struct Incoming {
+    pub(crate) method: Method,
+    pub(crate) target: Uri,
+    pub(crate) headers: Headers,
+    pub(crate) body: Option<Body>,
+}
+
+/// Gives all values of a header.
+pub(crate) type Headers = Box<dyn Fn(&HeaderName) -> Vec<HeaderValue>>;
+
+pub(crate) fn receive(request: RawRequest) -> Result<Incoming, Infallible> {
     let (head, body) = request.into_parts();
-    let body = (!body.is_end_stream()).then_some(Body(body));
-    let values = move |name: &HeaderName| head.headers.get_all(name).iter().cloned().collect();
-    let mut request = Request::new(head.method, head.uri, values, body);
-    let response = handler(&mut request).await;
-    if let Some(body) = request.into_unread_body() {
-        spawn_local(body.skip());
+    Ok(Incoming {
+        method: head.method,
+        target: head.uri,
+        headers: Box::new(move |name| head.headers.get_all(name).iter().cloned().collect()),
+        body: (!body.is_end_stream()).then_some(Body { is_started: false, body }),
+    })
+}
+
+/// The response whose body is `content`. What nobody has read of the body of the request
+/// is dropped.
+pub(crate) fn respond(
+    status: StatusCode,
+    headers: &[(HeaderName, HeaderValue)],
+    content: Vec<u8>,
+    unread: Option<Body>,
+) -> RawResult {
+    if let Some(body) = unread {
+        spawn_local(body.drain());
     }
-    let mut sent = HttpResponse::new(Full::from(response.body));
-    *sent.status_mut() = response.status;
-    *sent.headers_mut() = response.headers.into_iter().collect();
-    Ok(sent)
+    let mut response = HttpResponse::new(Full::from(content));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers.iter().cloned().collect();
+    Ok(response)
 }
 
 /// The body of a request or of a response.
-pub struct Body(Incoming);
+pub struct Body {
+    /// Whether somebody has begun to read it.
+    pub(crate) is_started: bool,
+    body: IncomingBody,
+}
 
 impl Body {
     /// Reads the body to its end. Gives `None` if it is longer than `limit` bytes.
     pub(crate) async fn read(
         &mut self,
-        length: Option<usize>,
+        length: Option<u64>,
         limit: usize,
     ) -> hyper::Result<Option<Vec<u8>>> {
-        let mut body = Vec::with_capacity(length.unwrap_or_default().min(limit));
-        while let Some(frame) = self.0.frame().await {
+        if length.is_some_and(|length| length > limit as u64) {
+            return Ok(None);
+        }
+        self.is_started = true;
+        let mut body = Vec::with_capacity(length.unwrap_or_default() as usize);
+        while let Some(frame) = self.body.frame().await {
             body.extend(frame?.into_data().unwrap_or_default());
             if body.len() > limit {
                 return Ok(None);
@@ -124,10 +148,10 @@ impl Body {
     }
 
     /// Reads and drops what is left of the body, up to [`MAX_UNREAD`].
-    async fn skip(mut self) {
+    async fn drain(mut self) {
         let mut skipped = 0;
         while skipped < MAX_UNREAD
-            && let Some(Ok(frame)) = self.0.frame().await
+            && let Some(Ok(frame)) = self.body.frame().await
         {
             skipped += frame.data_ref().map_or(0, Bytes::len);
         }
@@ -138,7 +162,7 @@ impl Body {
 pub(crate) struct ClientResponse {
     pub(crate) status: StatusCode,
     pub(crate) content_type: String,
-    pub(crate) content_length: Option<usize>,
+    pub(crate) content_length: Option<u64>,
     pub(crate) body: Body,
 }
 
@@ -159,7 +183,7 @@ pub(crate) async fn get(
         status: response.status(),
         content_type: header("content-type").unwrap_or_default(),
         content_length: header("content-length").and_then(|length| length.parse().ok()),
-        body: Body(response.into_body()),
+        body: Body { is_started: false, body: response.into_body() },
     })
 }
 

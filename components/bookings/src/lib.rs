@@ -96,7 +96,7 @@ fn route(request: &Request) -> Route<'_> {
             )
         }
         ["seats", date] => get(show_seats(date)),
-        _ => Route::UNKNOWN,
+        _ => Route::NOT_FOUND,
     }
 }
 
@@ -144,7 +144,7 @@ async fn book(request: &Request, booking: Booking<'_>) -> Result<Response, Probl
     }
     let may_create = conditions.allow_write(None);
     for _ in 0..ATTEMPTS {
-        if booking.insert(seats, may_create).await? {
+        if may_create && booking.insert(seats).await? {
             return Ok(response.put(booking.uri, true));
         }
         let (is_booked, taken) = booking.show_state().await?;
@@ -167,16 +167,12 @@ async fn book(request: &Request, booking: Booking<'_>) -> Result<Response, Probl
 }
 
 async fn cancel(request: &Request, booking: Booking<'_>) -> Result<Response, Problem> {
-    // The tag of a booking never changes, so the statement needs only the verdict.
+    // The tag of a booking never changes, so the conditions can be checked before.
     let response = Response::json(&booking)?;
-    let may_delete = request.conditions().allow_write(Some(response.etag()));
-    if booking.delete(may_delete).await? {
-        Ok(Response::no_content())
-    } else if !may_delete && booking.exists().await? {
-        Err(Problem::precondition_failed())
-    } else {
-        Err(booking.not_found())
+    if let Err(problem) = request.conditions().check_write(Some(response.etag())) {
+        return Err(if booking.exists().await? { problem } else { booking.not_found() });
     }
+    if booking.delete().await? { Ok(Response::no_content()) } else { Err(booking.not_found()) }
 }
 
 async fn show_seats(date: &str) -> Result<Response, Problem> {
@@ -238,7 +234,7 @@ impl<'a> Booking<'a> {
         let user = format!("/users/{}", encode_segment(self.username));
         let shows = format!("/showtimes/{}", encode_segment(self.date));
         let (has_user, movies) =
-            join(USERS.has(request, &user), SHOWTIMES.get::<Vec<String>>(request, &shows)).await;
+            join(USERS.exists(request, &user), SHOWTIMES.get::<Vec<String>>(request, &shows)).await;
         if !has_user? {
             return Err(Problem::not_found(format!(
                 "No user is called `{}`. GET /users lists them all.",
@@ -265,24 +261,20 @@ impl<'a> Booking<'a> {
         Ok(movies.is_some_and(|movies| movies.iter().any(|movie| movie == self.movie)))
     }
 
-    /// Books, if a seat is left and it `may_create` a booking. One statement decides
-    /// and writes, so that nobody else books the last seat in between.
-    async fn insert(&self, seats: u32, may_create: bool) -> Result<bool, Problem> {
+    /// Books, if a seat is left. One statement decides and writes, so that nobody else
+    /// books the last seat in between.
+    async fn insert(&self, seats: u32) -> Result<bool, Problem> {
         let statement = "INSERT INTO bookings (username, date, movie) SELECT ?1, ?2, ?3
-            WHERE ?5 AND
-                coalesce((SELECT booked FROM booked_seats WHERE date = ?2 AND movie = ?3), 0) < ?4
+            WHERE coalesce((SELECT booked FROM booked_seats WHERE date = ?2 AND movie = ?3), 0) < ?4
             ON CONFLICT DO NOTHING RETURNING id";
         let [username, date, movie] = self.key();
-        let parameters = [username, date, movie, seats.into(), u8::from(may_create).into()];
-        Ok(!TABLE.write(statement, parameters).await?.is_empty())
+        Ok(!TABLE.write(statement, [username, date, movie, seats.into()]).await?.is_empty())
     }
 
-    async fn delete(&self, may_delete: bool) -> Result<bool, Problem> {
-        let statement = "DELETE FROM bookings
-            WHERE ?4 AND username = ?1 AND date = ?2 AND movie = ?3 RETURNING id";
-        let [username, date, movie] = self.key();
-        let parameters = [username, date, movie, u8::from(may_delete).into()];
-        Ok(!TABLE.write(statement, parameters).await?.is_empty())
+    async fn delete(&self) -> Result<bool, Problem> {
+        let statement =
+            "DELETE FROM bookings WHERE username = ? AND date = ? AND movie = ? RETURNING id";
+        Ok(!TABLE.write(statement, self.key()).await?.is_empty())
     }
 
     /// Whether there is this booking, and how many seats of the show are taken.

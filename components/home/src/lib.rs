@@ -49,7 +49,7 @@ fn route(request: &Request) -> Route<'_> {
         ["site", file] => get(async move { site::show(file) }),
         ["api"] => get(async { Ok(Response::html(routes::page(API.read()?))) }),
         ["openapi.json"] => get(async { Response::json(API.read()?) }),
-        _ => Route::UNKNOWN,
+        _ => Route::NOT_FOUND,
     }
 }
 

@@ -47,7 +47,7 @@ fn route(request: &Request) -> Route<'_> {
         // Before `id`, which would match `top`, too.
         ["movies", "top"] => get(async move { list_top_movies(MOVIES.read()?, request) }),
         ["movies", id] => get(async move { show_movie(MOVIES.read()?, id) }),
-        _ => Route::UNKNOWN,
+        _ => Route::NOT_FOUND,
     }
 }
 

@@ -31,7 +31,7 @@ fn route(request: &Request) -> Route<'_> {
     match request.segments()[..] {
         ["showtimes"] => get(async move { Response::json(SHOWTIMES.read()?) }),
         ["showtimes", date] => get(async move { list_movies_on(SHOWTIMES.read()?, date) }),
-        _ => Route::UNKNOWN,
+        _ => Route::NOT_FOUND,
     }
 }
 

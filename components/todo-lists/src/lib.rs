@@ -81,7 +81,7 @@ fn route(request: &Request) -> Route<'_> {
                 delete(request, list),
             )
         }
-        _ => Route::UNKNOWN,
+        _ => Route::NOT_FOUND,
     }
 }
 
@@ -196,7 +196,7 @@ impl List<'_> {
     /// Asks `todo-users` whether the user exists.
     async fn check_user(self, request: &Request) -> Result<(), Problem> {
         let path = format!("/todo/users/{}", encode_segment(self.username));
-        if USERS.has(request, &path).await? {
+        if USERS.exists(request, &path).await? {
             return Ok(());
         }
         Err(Problem::not_found(format!(

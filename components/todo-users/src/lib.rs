@@ -44,7 +44,7 @@ fn route(request: &Request) -> Route<'_> {
         ["todo", "users"] => get(async move { Response::json(USERS.read()?) }),
         ["todo", "users", username] => get(async move { Response::json(find_user(username)?) }),
         ["todo", "users", username, "lists"] => get(show_lists_of(request, username)),
-        _ => Route::UNKNOWN,
+        _ => Route::NOT_FOUND,
     }
 }
 

@@ -50,7 +50,7 @@ fn route(request: &Request) -> Route<'_> {
         ["users", username] => get(async move { Response::json(find_user(username)?) }),
         ["users", username, "bookings"] => get(show_bookings_of(request, username)),
         ["users", username, "suggested"] => get(suggest_movies_to(request, username)),
-        _ => Route::UNKNOWN,
+        _ => Route::NOT_FOUND,
     }
 }
 
