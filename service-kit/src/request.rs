@@ -185,11 +185,12 @@ impl Request {
 
     /// The headers of a request to a sibling: the id, and the trace that its work shall
     /// belong to, as it came.
-    pub(crate) fn headers_for_siblings(&self) -> Vec<(HeaderName, HeaderValue)> {
-        let id = HeaderValue::try_from(&self.id).map(|id| (REQUEST_ID, id));
-        let mut headers = Vec::from_iter(id);
+    pub(crate) fn headers_for_siblings(&self) -> Vec<(HeaderName, Cow<'static, str>)> {
+        let mut headers = vec![(REQUEST_ID, self.id.clone().into())];
         for name in [TRACE_PARENT, TRACE_STATE] {
-            headers.extend((self.headers)(&name).into_iter().map(|value| (name.clone(), value)));
+            let values = (self.headers)(&name);
+            let texts = values.iter().filter_map(|value| value.to_str().ok());
+            headers.extend(texts.map(|text| (name.clone(), text.to_owned().into())));
         }
         headers
     }

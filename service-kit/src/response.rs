@@ -1,12 +1,13 @@
 //! Successful responses.
 
+use std::borrow::Cow;
 use std::hash::Hasher;
 
 use http::header::{
     CACHE_CONTROL, CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
     VARY,
 };
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderName, StatusCode};
 use serde::Serialize;
 use siphasher::sip::SipHasher13;
 
@@ -18,8 +19,9 @@ use crate::problem::Problem;
 #[derive(Debug)]
 pub struct Response {
     pub(crate) status: StatusCode,
-    /// In a vector: nobody looks them up, and a `HeaderMap` takes longer.
-    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    /// In a vector, with values as text: WASI copies them, and a `HeaderMap` would only take
+    /// longer.
+    pub(crate) headers: Vec<(HeaderName, Cow<'static, str>)>,
     pub(crate) body: Vec<u8>,
 }
 
@@ -50,7 +52,7 @@ impl Response {
     pub fn file(content_type: &'static str, content: impl Into<Vec<u8>>) -> Self {
         let content = content.into();
         let etag = etag(content_type, &content);
-        Self::success(StatusCode::OK).content(content_type, content).value(ETAG, etag)
+        Self::success(StatusCode::OK).content(content_type, content).header(ETAG, etag)
     }
 
     /// 204: done, and there is nothing to show.
@@ -72,13 +74,13 @@ impl Response {
     /// a GET would get (section 8.7).
     pub fn put(mut self, uri: String, is_new: bool) -> Self {
         self.status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
-        self.value(CONTENT_LOCATION, uri)
+        self.header(CONTENT_LOCATION, uri)
     }
 
     /// The strong validator of this response (RFC 9110, section 8.8.3).
     pub fn etag(&self) -> &str {
         let etag = self.headers.iter().find(|(name, _)| name == ETAG);
-        etag.and_then(|(_, etag)| etag.to_str().ok()).unwrap_or_default()
+        etag.map(|(_, etag)| &**etag).unwrap_or_default()
     }
 
     /// 304: the client has the current version. Without a length: it would have to be that
@@ -98,16 +100,9 @@ impl Response {
         Self { status, headers: Vec::with_capacity(12), body: Vec::new() }
     }
 
-    /// Adds a header with a value that is always the same.
-    pub(crate) fn header(self, name: HeaderName, value: &'static str) -> Self {
-        self.value(name, HeaderValue::from_static(value))
-    }
-
     /// Adds a header, whose value must be visible ASCII.
-    pub(crate) fn value(mut self, name: HeaderName, value: impl TryInto<HeaderValue>) -> Self {
-        if let Ok(value) = value.try_into() {
-            self.headers.push((name, value));
-        }
+    pub(crate) fn header(mut self, name: HeaderName, value: impl Into<Cow<'static, str>>) -> Self {
+        self.headers.push((name, value.into()));
         self
     }
 
@@ -117,7 +112,8 @@ impl Response {
     /// second packet. A client of Spin then gets it 40 ms late, because it delays
     /// its acknowledgement of the first packet.
     pub(crate) fn content(self, content_type: &'static str, body: Vec<u8>) -> Self {
-        let response = self.header(CONTENT_TYPE, content_type).value(CONTENT_LENGTH, body.len());
+        let response =
+            self.header(CONTENT_TYPE, content_type).header(CONTENT_LENGTH, body.len().to_string());
         Self { body, ..response }
     }
 }

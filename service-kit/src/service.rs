@@ -31,7 +31,7 @@ pub async fn handle(
     let Incoming { method, target, headers, body } = wasi::receive(request)?;
     let mut request = Request::new(method, target, headers, body);
     let Response { status, headers, body } = respond(&mut request, id, route).await;
-    wasi::respond(status, &headers, body, request.into_unread_body())
+    wasi::respond(status, headers, body, request.into_unread_body())
 }
 
 /// Answers `request`, and adds the headers that the documentation of this crate lists.
@@ -52,8 +52,8 @@ async fn respond(
         }
     };
     response
-        .value(REQUEST_ID, &*request.id)
-        .value(SERVER_TIMING, request.timing.header(id))
+        .header(REQUEST_ID, request.id.clone())
+        .header(SERVER_TIMING, request.timing.header(id))
         .header(X_CONTENT_TYPE_OPTIONS, "nosniff")
         .header(ACCESS_CONTROL_ALLOW_ORIGIN, "*")
         .header(ACCESS_CONTROL_EXPOSE_HEADERS, "etag, retry-after, x-request-id")
@@ -117,7 +117,7 @@ fn failure(request: &Request, problem: &Problem) -> Response {
         // Caches may keep a 404 or 405 otherwise (RFC 9110, section 15.1).
         .header(CACHE_CONTROL, "no-store");
     match &problem.header {
-        Some((name, value)) => response.header(name.clone(), value),
+        Some((name, value)) => response.header(name.clone(), *value),
         None => response,
     }
 }

@@ -135,7 +135,7 @@ impl Sibling {
     async fn body(&self, request: &Request, path: &str) -> Result<Option<Vec<u8>>, Problem> {
         let BaseUrl(url) = self.url.get().await?;
         let unavailable = |cause: String| Problem::sibling_unavailable(self.id, at(path, &cause));
-        let response = wasi::get(url, path, &request.headers_for_siblings()).await;
+        let response = wasi::get(url, path, request.headers_for_siblings()).await;
         let ClientResponse { status, content_type, content_length, mut body } =
             response.map_err(|error| unavailable(error.to_string()))?;
         match status {

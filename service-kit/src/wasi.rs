@@ -27,6 +27,7 @@
 //! of the kit calls Spin or WASI, except that `std` reads data files and the clock, writes
 //! to standard error, and makes random ids.
 
+use std::borrow::Cow;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -85,7 +86,7 @@ pub(crate) fn receive(request: RawRequest) -> Result<Incoming, ErrorCode> {
 /// read of the body of the request.
 pub(crate) fn respond(
     status: StatusCode,
-    headers: &[(HeaderName, HeaderValue)],
+    headers: Vec<(HeaderName, Cow<'static, str>)>,
     content: Vec<u8>,
     unread: Option<Body>,
 ) -> RawResult {
@@ -108,10 +109,12 @@ pub(crate) fn respond(
     Ok(response)
 }
 
-fn fields(headers: &[(HeaderName, HeaderValue)]) -> Result<Fields, ErrorCode> {
-    let headers = headers.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()));
-    let fields = Fields::from_list(&headers.collect::<Vec<_>>());
-    fields.map_err(|error| ErrorCode::InternalError(Some(error.to_string())))
+fn fields(headers: Vec<(HeaderName, Cow<'static, str>)>) -> Result<Fields, ErrorCode> {
+    let entries: Vec<_> = headers
+        .into_iter()
+        .map(|(name, value)| (name.as_str().to_owned(), value.into_owned().into_bytes()))
+        .collect();
+    Fields::from_list(&entries).map_err(|error| ErrorCode::InternalError(Some(error.to_string())))
 }
 
 fn no_trailers() -> Result<Option<Trailers>, ErrorCode> {
@@ -197,7 +200,7 @@ pub(crate) struct ClientResponse {
 pub(crate) async fn get(
     url: &Uri,
     target: &str,
-    headers: &[(HeaderName, HeaderValue)],
+    headers: Vec<(HeaderName, Cow<'static, str>)>,
 ) -> Result<ClientResponse, ErrorCode> {
     let (trailers, sent_trailers) = wit_future::new(no_trailers);
     let (request, _) = types::Request::new(fields(headers)?, None, sent_trailers, None);

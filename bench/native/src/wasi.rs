@@ -4,6 +4,7 @@
 //! As in the host, each core has a thread that answers the requests of its
 //! connections alone.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::env;
 use std::net::TcpListener;
@@ -13,8 +14,8 @@ use std::time::Duration;
 
 use futures::future::LocalBoxFuture;
 use http::{
-    HeaderName, HeaderValue, Method, Request as HttpRequest, Response as HttpResponse, StatusCode,
-    Uri,
+    HeaderMap, HeaderName, HeaderValue, Method, Request as HttpRequest, Response as HttpResponse,
+    StatusCode, Uri,
 };
 use http_body_util::{BodyExt, Empty, Full};
 use hyper::body::{Body as _, Bytes, Incoming as IncomingBody};
@@ -106,7 +107,7 @@ pub(crate) fn receive(request: RawRequest) -> Result<Incoming, Infallible> {
 /// is dropped.
 pub(crate) fn respond(
     status: StatusCode,
-    headers: &[(HeaderName, HeaderValue)],
+    headers: Vec<(HeaderName, Cow<'static, str>)>,
     content: Vec<u8>,
     unread: Option<Body>,
 ) -> RawResult {
@@ -115,8 +116,16 @@ pub(crate) fn respond(
     }
     let mut response = HttpResponse::new(Full::from(content));
     *response.status_mut() = status;
-    *response.headers_mut() = headers.iter().cloned().collect();
+    *response.headers_mut() = header_map(headers);
     Ok(response)
+}
+
+fn header_map(headers: Vec<(HeaderName, Cow<'static, str>)>) -> HeaderMap {
+    let value = |value: Cow<'static, str>| match value {
+        Cow::Borrowed(text) => HeaderValue::from_static(text),
+        Cow::Owned(text) => HeaderValue::try_from(text).expect("visible ASCII"),
+    };
+    headers.into_iter().map(|(name, text)| (name, value(text))).collect()
 }
 
 /// The body of a request or of a response.
@@ -170,12 +179,12 @@ pub(crate) struct ClientResponse {
 pub(crate) async fn get(
     url: &Uri,
     target: &str,
-    headers: &[(HeaderName, HeaderValue)],
+    headers: Vec<(HeaderName, Cow<'static, str>)>,
 ) -> Result<ClientResponse, String> {
     let authority = url.authority().map_or("", |authority| authority.as_str());
     let request = HttpRequest::get(format!("http://{authority}{target}"));
     let mut request = request.body(Empty::new()).map_err(|error| error.to_string())?;
-    *request.headers_mut() = headers.iter().cloned().collect();
+    *request.headers_mut() = header_map(headers);
     let response = CLIENT.with(|client| client.request(request)).await;
     let response = response.map_err(|error| error.to_string())?;
     let header = |name| Some(response.headers().get(name)?.to_str().ok()?.to_owned());
