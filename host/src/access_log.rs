@@ -2,7 +2,6 @@
 //! of the Apache HTTP server, followed by the duration in seconds, the component that
 //! answered, and the request's id.
 
-use std::io::Write;
 use std::net::IpAddr;
 use std::time::Instant;
 
@@ -11,6 +10,7 @@ use http::{HeaderMap, HeaderName, Request, Response};
 use jiff::Timestamp;
 
 use crate::app::App;
+use crate::output;
 
 /// The header with the id of a request.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -71,7 +71,7 @@ impl Access {
 impl Drop for Access {
     fn drop(&mut self) {
         let line = format!(
-            "{} - - [{}] \"{}\" {} {} \"{}\" \"{}\" {:.6} {} \"{}\"\n",
+            "{} - - [{}] \"{}\" {} {} \"{}\" \"{}\" {:.6} {} \"{}\"",
             self.client,
             self.time.strftime("%d/%b/%Y:%H:%M:%S +0000"),
             self.request_line.as_bytes().escape_ascii(),
@@ -83,8 +83,7 @@ impl Drop for Access {
             self.component,
             self.request_id,
         );
-        // Whoever started this may have closed its output.
-        _ = std::io::stdout().lock().write_all(line.as_bytes());
+        output::stdout(line);
     }
 }
 

@@ -300,9 +300,10 @@ impl Statement {
 
     /// Runs `statement`, whose rows can hold `most` bytes.
     fn query(&self, statement: &mut CachedStatement<'_>, most: usize) -> Outcome {
-        let columns = statement.column_names().map(str::to_owned).collect();
-        let mut outcome = Outcome { columns, ..Outcome::default() };
+        let mut outcome = Outcome::default();
         outcome.error = self.read_rows(statement, &mut outcome.rows, most).err();
+        // After its first step, which compiles it anew if a table has changed since.
+        outcome.columns = statement.column_names().map(str::to_owned).collect();
         outcome
     }
 
@@ -312,10 +313,10 @@ impl Statement {
         rows: &mut Vec<Row>,
         most: usize,
     ) -> Result<(), String> {
-        let columns = statement.column_count();
         let mut found = statement.query(params_from_iter(&self.parameters)).map_err(text)?;
         let mut size = 0;
         while let Some(row) = found.next().map_err(text)? {
+            let columns = row.as_ref().column_count();
             let values = (0..columns).map(|column| row.get_ref(column).map(Value::from));
             let row = Row { values: values.collect::<Result<_, _>>().map_err(text)? };
             size += row.values.iter().map(Value::size).sum::<usize>();

@@ -13,6 +13,7 @@ use wasmtime_wasi_http::WasiHttpView;
 use wasmtime_wasi_http::handler::ProxyPre;
 use wasmtime_wasi_http::p3::bindings::ServicePre;
 
+use crate::output;
 use crate::sqlite::{self, Databases};
 use crate::variables::{self, Values};
 
@@ -81,14 +82,18 @@ fn engine(instances: usize) -> Result<Engine> {
     match Cache::from_file(None) {
         Ok(cache) => _ = config.cache(Some(cache)),
         Err(error) => {
-            eprintln!("Every start compiles the components anew, without a cache: {error:#}");
+            output::stderr(format!(
+                "Every start compiles the components anew, without a cache: {error:#}"
+            ));
         }
     }
     let on_demand = config.clone();
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(instances)));
     Engine::new(&config).or_else(|error| {
         // The pool reserves address space, of which some machines have too little.
-        eprintln!("Instances are allocated on demand, which is slower than a pool: {error:#}");
+        output::stderr(format!(
+            "Instances are allocated on demand, which is slower than a pool: {error:#}"
+        ));
         Ok(Engine::new(&on_demand)?)
     })
 }

@@ -24,7 +24,7 @@
 //! | [`manifest`] | `spin.toml` |
 //! | `headers`, `router` | what a component is told, and which one gets a request |
 //! | `shard` | a thread for each core |
-//! | `allowed_hosts`, [`limits`], `log`, `body` | what the others share |
+//! | `allowed_hosts`, [`limits`], `log`, [`output`], `body` | what the others share |
 
 mod access_log;
 mod allowed_hosts;
@@ -42,6 +42,7 @@ mod log;
 pub mod manifest;
 mod network;
 mod outbound;
+pub mod output;
 pub mod prepare;
 mod router;
 pub mod server;

@@ -1,13 +1,17 @@
 //! What components write to their standard streams, and what the host has to
 //! say of them.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use serde::de::IgnoredAny;
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
+
+use crate::output;
 
 /// Takes the lines of all components, each with the component's id.
 #[derive(Clone)]
@@ -22,11 +26,14 @@ impl Log {
     }
 
     /// A log that goes to standard error. A JSON object, which programs read, stays as it
-    /// is; any other line comes after the id of its component.
+    /// is; any other line comes after the id of its component. Control characters are
+    /// escaped in both.
     pub fn stderr() -> Self {
-        Self::new(|component, line| match line.starts_with('{') {
-            true => eprintln!("{line}"),
-            false => eprintln!("{component}: {line}"),
+        Self::new(|component, line| {
+            let is_object = line.starts_with('{')
+                && serde_json::from_str::<BTreeMap<String, IgnoredAny>>(line).is_ok();
+            let line = escape(line);
+            output::stderr(if is_object { line } else { format!("{component}: {line}") });
         })
     }
 
@@ -41,6 +48,19 @@ impl Log {
             (self.0)(component, line);
         }
     }
+}
+
+/// `line` without characters that a terminal would obey, and as JSON escapes them.
+fn escape(line: &str) -> String {
+    let mut escaped = String::with_capacity(line.len());
+    for character in line.chars() {
+        if character.is_control() && character != '\t' {
+            escaped += &format!("\\u{:04x}", u32::from(character));
+        } else {
+            escaped.push(character);
+        }
+    }
+    escaped
 }
 
 /// A standard stream of a component.

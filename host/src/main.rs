@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use clap::Parser;
+use host::output;
 use host::prepare::Builder;
 use host::server::Server;
 use host::traces::Traces;
@@ -93,13 +94,15 @@ fn main() -> ExitCode {
         runtime.shutdown_background();
         ended
     });
-    match ended.unwrap_or_else(|error| Err(error.into())) {
+    let code = match ended.unwrap_or_else(|error| Err(error.into())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("Error: {error:#}");
+            output::stderr(format!("Error: {error:#}"));
             ExitCode::FAILURE
         }
-    }
+    };
+    output::flush();
+    code
 }
 
 async fn run(options: Options) -> Result<()> {
@@ -123,7 +126,7 @@ async fn run(options: Options) -> Result<()> {
         if let Some(builder) = builder {
             builder.build_all(&options.from)?;
         }
-        eprintln!("Loading the components");
+        output::stderr("Loading the components");
         (loader.clone().load()?, None)
     };
     let mut signals = Signals::new()?;

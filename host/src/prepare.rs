@@ -7,6 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::manifest::{Build, Manifest};
+use crate::output;
 use crate::toolchain::{self, Environment};
 
 /// Builds the components of the application whose manifest is at the path
@@ -36,7 +37,7 @@ impl Builder {
     /// If a build command fails.
     pub fn build_all(&self, manifest: &Path) -> Result<()> {
         let manifest = Manifest::read(manifest)?;
-        eprintln!("Building the components, which takes about a minute the first time");
+        output::stderr("Building the components, which takes about a minute the first time");
         manifest.components.keys().try_for_each(|id| self.build(&manifest, id))
     }
 

@@ -5,16 +5,17 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Error, Result, anyhow, bail};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::app::App;
 use crate::connection::Connection;
+use crate::output;
 use crate::shard::Shards;
 
-/// How often the log says at most that all connections are taken.
+/// How often the log says at most why connections wait.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 /// How many ports [`Server::bind_near`] tries. Spin tries as many.
@@ -42,6 +43,7 @@ impl Server {
                 "{address} is in use; choose another port with --listen, for example \
                  --listen 127.0.0.1:3001, or search for a free one with --find-free-port"
             ),
+            ErrorKind::InvalidInput => no_address(address),
             _ => anyhow!("can't listen at {address}: {error}"),
         })?;
         Self::new(app, listener)
@@ -56,9 +58,7 @@ impl Server {
         let (host, first) = address
             .rsplit_once(':')
             .and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?)))
-            .ok_or_else(|| {
-                anyhow!("{address} is no host with a port; give one such as 127.0.0.1:3000")
-            })?;
+            .ok_or_else(|| no_address(address))?;
         let ports = first..=first.saturating_add(PORTS - 1);
         for port in ports.clone() {
             match TcpListener::bind(format!("{host}:{port}")).await {
@@ -129,7 +129,9 @@ impl Server {
         stopping.send_replace(true);
         let grace = self.served.app().limits().grace;
         if tokio::time::timeout(grace, connections.shutdown()).await.is_err() {
-            eprintln!("gave up on requests that were still in flight after {grace:?}");
+            output::stderr(format!(
+                "gave up on requests that were still in flight after {grace:?}"
+            ));
         }
     }
 
@@ -141,7 +143,7 @@ impl Server {
             match accepted.and_then(|(stream, client)| Ok((stream.into_std()?, client))) {
                 Ok((stream, client)) => return (permit, stream, client),
                 Err(error) => {
-                    eprintln!("can't accept a connection: {error}");
+                    self.log(&format!("can't accept a connection: {error}"));
                     // Out of memory, for example: others may finish and free some.
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
@@ -149,20 +151,29 @@ impl Server {
         }
     }
 
+    /// Logs why connections wait, once in a while.
+    fn log(&mut self, reason: &str) {
+        if self.logged.is_none_or(|logged| logged.elapsed() > LOG_INTERVAL) {
+            self.logged = Some(Instant::now());
+            output::stderr(reason);
+        }
+    }
+
     async fn permit(&mut self) -> OwnedSemaphorePermit {
         if let Ok(permit) = self.permits.clone().try_acquire_owned() {
             return permit;
         }
-        if self.logged.is_none_or(|logged| logged.elapsed() > LOG_INTERVAL) {
-            self.logged = Some(Instant::now());
-            eprintln!(
-                "{} connections are open, the limit; others wait until one closes \
-                 (it depends on RLIMIT_NOFILE: raise that with `ulimit -n`)",
-                self.served.app().limits().connections
-            );
-        }
+        let connections = self.served.app().limits().connections;
+        self.log(&format!(
+            "{connections} connections are open, the limit; others wait until one closes \
+             (it depends on RLIMIT_NOFILE: raise that with `ulimit -n`)"
+        ));
         self.permits.clone().acquire_owned().await.expect("nobody closes the semaphore")
     }
+}
+
+fn no_address(text: &str) -> Error {
+    anyhow!("{text} is no host with a port; give one such as 127.0.0.1:3000")
 }
 
 /// The application that a server serves.

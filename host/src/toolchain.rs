@@ -12,6 +12,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Result, ensure};
 
+use crate::output;
+
 const TARGET: &str = "wasm32-wasip2";
 
 /// Set to `debian`, this variable keeps rustup out.
@@ -54,7 +56,7 @@ fn has_target() -> bool {
 }
 
 fn add_target() -> bool {
-    eprintln!("Installing the compiler's target {TARGET} with rustup");
+    output::stderr(format!("Installing the compiler's target {TARGET} with rustup"));
     let status = Command::new("rustup").args(["target", "add", TARGET]).status();
     status.is_ok_and(|status| status.success()) && has_target()
 }
@@ -72,7 +74,7 @@ fn install_debian_packages() -> Result<()> {
     );
     let may_install = output("id", &["-u"]).is_some_and(|user| user == "0");
     ensure!(may_install && Path::new("/usr/bin/apt-get").exists(), by_hand);
-    eprintln!("Installing Debian's packages {packages}");
+    output::stderr(format!("Installing Debian's packages {packages}"));
     let status = Command::new("sh").args(["-c", &install]).stdout(Stdio::null()).status()?;
     ensure!(status.success(), by_hand);
     Ok(())

@@ -26,6 +26,7 @@ use tokio::time::timeout;
 
 use crate::body::full;
 use crate::network::{self, Client};
+use crate::output;
 
 /// How long the collector may take for its answer.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -177,7 +178,7 @@ impl Exporter {
         // It waits for the collector, with which this thread speaks.
         let shut_down = spawn_blocking(move || self.0.shutdown_with_timeout(EXPORT_TIMEOUT)).await;
         if !matches!(shut_down, Ok(Ok(()))) {
-            eprintln!("the last spans could not be exported");
+            output::stderr("the last spans could not be exported");
         }
     }
 }
@@ -199,7 +200,9 @@ impl Collector {
         let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
         if logged.is_none_or(|logged| logged.elapsed() > LOG_INTERVAL) {
             *logged = Some(Instant::now());
-            eprintln!("can't export traces: {error}; check OTEL_EXPORTER_OTLP_ENDPOINT");
+            output::stderr(format!(
+                "can't export traces: {error}; check OTEL_EXPORTER_OTLP_ENDPOINT"
+            ));
         }
     }
 }

@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use crate::app::App;
 use crate::loader::Loader;
 use crate::manifest::{Files, Manifest};
+use crate::output;
 use crate::prepare::{Builder, workdir};
 use crate::server::Served;
 
@@ -64,7 +65,7 @@ impl Watch {
                 // Too much has changed to say what. With the manifest, all is built.
                 Ok(event) if event.need_rescan() => _ = sender.send(everything.clone()),
                 Ok(event) => event.paths.into_iter().for_each(|path| _ = sender.send(path)),
-                Err(error) => eprintln!("can't watch all files: {error}"),
+                Err(error) => output::stderr(format!("can't watch all files: {error}")),
             })?;
         let mut watch = Self {
             manifest: path,
@@ -79,7 +80,9 @@ impl Watch {
         let builds = manifest.components.iter().filter(|_| watch.builder.is_some());
         for (id, component) in builds {
             if component.build.as_ref().is_some_and(|build| build.watch.is_empty()) {
-                eprintln!("the component `{id}` has no `watch`, which says what it is built from");
+                output::stderr(format!(
+                    "the component `{id}` has no `watch`, which says what it is built from"
+                ));
             }
         }
         Ok(watch)
@@ -95,7 +98,7 @@ impl Watch {
         loop {
             match loaded {
                 Ok(app) => return Ok(app),
-                Err(error) => eprintln!("Error: {error:#}\nWaiting for a change"),
+                Err(error) => output::stderr(format!("Error: {error:#}\nWaiting for a change")),
             }
             loaded = self.next_version(loader).await.context("nothing is watched any more")?;
         }
@@ -107,9 +110,11 @@ impl Watch {
             match loaded {
                 Ok(app) => {
                     served.replace(app);
-                    eprintln!("Serving the new version");
+                    output::stderr("Serving the new version");
                 }
-                Err(error) => eprintln!("Error: {error:#}\nStill serving the old version"),
+                Err(error) => {
+                    output::stderr(format!("Error: {error:#}\nStill serving the old version"))
+                }
             }
         }
     }
@@ -120,7 +125,7 @@ impl Watch {
         let dir = self.manifest.parent().unwrap_or(Path::new(""));
         let paths = changed.iter().map(|path| path.strip_prefix(dir).unwrap_or(path));
         let paths: Vec<_> = paths.map(|path| path.to_string_lossy()).collect();
-        eprintln!("Changed: {}", paths.join(", "));
+        output::stderr(format!("Changed: {}", paths.join(", ")));
         let has_changed = |source: &&Source| changed.iter().any(|path| source.has(path));
         let sources = self.sources.iter().filter(has_changed);
         self.stale.extend(sources.filter_map(|source| source.component.clone()));
@@ -159,7 +164,7 @@ impl Watch {
         self.stale.retain(|id| manifest.components.contains_key(id));
         if let Some(builder) = &self.builder {
             for id in self.stale.clone() {
-                eprintln!("Building the component `{id}`");
+                output::stderr(format!("Building the component `{id}`"));
                 let (builder, manifest, name) = (builder.clone(), manifest.clone(), id.clone());
                 spawn_blocking(move || builder.build(&manifest, &name)).await??;
                 self.stale.remove(&id);

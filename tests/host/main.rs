@@ -7,6 +7,7 @@ mod calls;
 mod files;
 mod instances;
 mod limits;
+mod logging;
 mod manifest;
 mod network;
 mod options;

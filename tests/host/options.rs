@@ -146,17 +146,14 @@ fn the_access_log_has_what_no_component_answered_and_who_did_not_wait() {
 }
 
 #[test]
-fn a_json_object_of_a_component_stays_as_it_is() {
-    let (running, address) = serving(&[]);
-    for text in ["{}", "text"] {
-        send_to(&address, request(Method::GET, &path("print", text)));
+fn an_address_without_a_host_is_refused_with_an_example() {
+    for find_free_port in [&[][..], &["--find-free-port"]] {
+        let mut command = command(&["--listen", "4011"]);
+        let (code, errors) = Running::start(command.args(find_free_port)).end();
+        assert_eq!(code, Some(1));
+        let expected = "4011 is no host with a port; give one such as 127.0.0.1:3000";
+        assert!(errors.contains(expected), "{errors}");
     }
-    running.signal("-TERM");
-    let (_, errors) = running.end();
-    let lines: Vec<_> = errors.lines().skip(1).collect();
-    let expected =
-        ["{} to stdout", "{} to stderr", "guest: text to stdout", "guest: text to stderr"];
-    assert_eq!(lines, expected);
 }
 
 #[test]

@@ -310,3 +310,29 @@ fn rows_of_more_than_128_mib_in_all_are_an_error_and_the_instance_lives_on() {
     );
     assert_eq!(get(&app, "count", "").body, "2");
 }
+
+#[test]
+fn a_statement_that_ran_before_the_table_got_a_column_has_it_afterwards() {
+    let (app, _) = app();
+    let select = "SELECT * FROM grown";
+    let outcomes = execute(
+        &app,
+        &[
+            "CREATE TABLE grown (a)",
+            "INSERT INTO grown VALUES (1)",
+            select,
+            "ALTER TABLE grown ADD COLUMN b DEFAULT 2",
+            select,
+            "DELETE FROM grown",
+            "ALTER TABLE grown ADD COLUMN c",
+            select,
+        ],
+    );
+    let last = outcomes.last().expect("an outcome");
+    assert_eq!((&outcomes[2].columns, outcomes[2].rows.len()), (&vec!["a".to_owned()], 1));
+    assert_eq!(
+        (outcomes[4].columns.join(" "), &outcomes[4].rows[0]),
+        ("a b".into(), &vec![json!(1), json!(2)])
+    );
+    assert_eq!((last.columns.join(" "), last.rows.len()), ("a b c".into(), 0));
+}

@@ -43,20 +43,33 @@ struct Errors {
 impl Running {
     /// Starts `command`.
     pub fn start(command: &mut Command) -> Self {
-        let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self::start_with_stderr(command, Stdio::piped())
+    }
+
+    /// Starts it, with a standard error that its caller reads, if it is no pipe of its own.
+    pub fn start_with_stderr(command: &mut Command, stderr: impl Into<Stdio>) -> Self {
+        let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr);
         let mut process = command.spawn().expect("the host starts");
         let output = Mutex::new(lines(process.stdout.take().unwrap()));
-        let next = lines(process.stderr.take().unwrap());
+        let next = match process.stderr.take() {
+            Some(stderr) => lines(stderr),
+            None => mpsc::channel().1,
+        };
         Self { process, output, errors: Mutex::new(Errors { next, seen: String::new() }) }
     }
 
     /// Starts it, and gives the address at which it serves.
     pub fn serving(command: &mut Command) -> (Self, String) {
         let running = Self::start(command);
-        let line = running.line();
+        let address = running.address();
+        (running, address)
+    }
+
+    /// The address at which it serves, which is in the next line of its standard output.
+    pub fn address(&self) -> String {
+        let line = self.line();
         let address = line.strip_prefix("Serving http://");
-        let address = address.unwrap_or_else(|| panic!("{line:?}: {}", running.log()));
-        (running, address.to_owned())
+        address.unwrap_or_else(|| panic!("{line:?}: {}", self.log())).to_owned()
     }
 
     /// The next line of its standard output; empty at its end.

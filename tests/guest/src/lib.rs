@@ -33,6 +33,10 @@ async fn handle(request: Request) -> Result<Response<FullBody<bytes::Bytes>>> {
             eprintln!("{argument} to stderr");
             String::new()
         }
+        "log" => {
+            eprintln!("{argument}");
+            String::new()
+        }
         "call" => call(argument).await?,
         "meet" => call(&format!("http://hidden.spin.internal/{}", count())).await?,
         "sleep" => {

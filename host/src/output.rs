@@ -1,0 +1,92 @@
+//! Lines on the standard streams of this process, which keep nobody waiting.
+//!
+//! A thread for each stream writes them. If nobody reads a stream (a paused pager), the
+//! lines that find no room are dropped and counted; if nobody ever will (a closed pipe),
+//! so are all of them. `eprintln!` would block until somebody reads, and panic.
+
+use std::io::{self, Write};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+/// How many lines of a stream wait to be written.
+const MAX_WAITING: usize = 1024;
+
+/// How long the end of the process waits for them.
+const MAX_FLUSH: Duration = Duration::from_secs(1);
+
+static STDOUT: LazyLock<Lines> = LazyLock::new(|| Lines::new("standard output", io::stdout));
+static STDERR: LazyLock<Lines> = LazyLock::new(|| Lines::new("standard error", io::stderr));
+
+/// Writes a line to standard output.
+pub fn stdout(line: String) {
+    STDOUT.send(line);
+}
+
+/// Writes a line to standard error.
+pub fn stderr(line: impl Into<String>) {
+    STDERR.send(line.into());
+}
+
+/// Waits until what has been given to both streams is written, for a second at most.
+pub fn flush() {
+    let (written, is_written) = sync_channel(2);
+    for lines in [&STDOUT, &STDERR] {
+        _ = lines.sender.try_send(Entry::Flush(written.clone()));
+    }
+    drop(written);
+    // Both have answered, or are gone, or don't get on.
+    while is_written.recv_timeout(MAX_FLUSH).is_ok() {}
+}
+
+/// The lines of a stream, on the way to its thread.
+struct Lines {
+    sender: SyncSender<Entry>,
+    dropped: &'static AtomicUsize,
+}
+
+enum Entry {
+    Line(String),
+    Flush(SyncSender<()>),
+}
+
+impl Lines {
+    fn new<W: Write + 'static>(name: &'static str, stream: fn() -> W) -> Self {
+        let dropped: &AtomicUsize = Box::leak(Box::default());
+        let (sender, entries) = sync_channel(MAX_WAITING);
+        // Without a thread, all lines are dropped.
+        _ = thread::Builder::new().name(name.to_owned()).spawn(move || {
+            for entry in entries {
+                match entry {
+                    Entry::Line(line) => write(&mut stream(), line),
+                    Entry::Flush(written) => _ = written.send(()),
+                }
+                let missing = dropped.swap(0, Relaxed);
+                if missing > 0 {
+                    let notice = format!("{missing} lines of {name} were dropped: nobody read it");
+                    STDERR.send_or(notice, missing);
+                }
+            }
+        });
+        Self { sender, dropped }
+    }
+
+    fn send(&self, line: String) {
+        self.send_or(line, 1);
+    }
+
+    /// Passes `line` on, or counts it as `missing` lines.
+    fn send_or(&self, line: String, missing: usize) {
+        if self.sender.try_send(Entry::Line(line)).is_err() {
+            self.dropped.fetch_add(missing, Relaxed);
+        }
+    }
+}
+
+fn write(stream: &mut impl Write, mut line: String) {
+    line.push('\n');
+    // A closed stream is no reason to end.
+    _ = stream.write_all(line.as_bytes()).and_then(|()| stream.flush());
+}
