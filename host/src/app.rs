@@ -165,11 +165,16 @@ impl Inner {
     }
 
     async fn call_self(&self, mut request: Request<Body>) -> Response<Body> {
+        if let Some(name) = well_known(request.uri().path()) {
+            return self.well_known(name);
+        }
         let path = request.uri().path_and_query().cloned();
         *request.uri_mut() = path.map_or_else(Uri::default, Uri::from);
         let address = self.address.get().map_or(LOCAL_CLIENT, |address| headers::client(*address));
         request.headers_mut().insert(HOST, address);
-        self.route(request, LOCAL_CLIENT, None).await
+        let is_head = request.method() == Method::HEAD;
+        let response = self.route(request, LOCAL_CLIENT, None).await;
+        if is_head { response.map(|_| empty()) } else { response }
     }
 
     async fn route(

@@ -24,8 +24,11 @@ pub fn strip<B>(request: &mut Request<B>) {
 /// Makes the URI absolute, with the authority that URI or `Host` name.
 ///
 /// # Errors
-/// If neither names one, or they disagree.
+/// If neither names one, or they disagree, or there are several `Host` headers (RFC 9112,
+/// section 3.2).
 pub fn make_absolute<B>(request: &mut Request<B>) -> Result<()> {
+    let hosts = request.headers().get_all(HOST).iter().count();
+    ensure!(hosts <= 1, "there are {hosts} `Host` headers");
     let host = request.headers().get(HOST).map(|host| {
         let host = Authority::try_from(host.as_bytes());
         host.context("the `Host` header is no authority")

@@ -26,9 +26,9 @@ const STREAM_CLOSED: [&str; 2] = ["STREAM_EXPIRED", "invalid baton"];
 
 /// The connections of this instance to the database, for its reads or for its writes.
 pub(crate) struct Connections {
-    /// Then all statements share one.
+    /// Whether it is a file, to which all statements share one connection.
     is_file: bool,
-    /// Without those to a server that execute a statement.
+    /// One to a server is not here while it executes a statement.
     open: Mutex<Vec<Arc<Connection>>>,
 }
 

@@ -60,7 +60,7 @@
 //! | | problems, OPTIONS except preflights | `no-store` |
 //! | `etag` | successes with a body, 304 | a hash of content-type and body |
 //! | `content-security-policy` | HTML pages | nothing from another origin, no inline script or style |
-//! | `vary` | successes and 304 that [`vary by it`](Response::varies_by_accept) | `accept` |
+//! | `vary` | successes and 304 of `/`, which [depend on it](Response::varies_by_accept) | `accept` |
 //! | `allow` | 405, OPTIONS except preflights | the methods of the path |
 //! | `www-authenticate` | 401 | `Bearer` |
 //! | `retry-after` | 503, 504 | `1`, in seconds |

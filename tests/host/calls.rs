@@ -28,6 +28,13 @@ fn a_component_calls_its_own_application() {
 }
 
 #[test]
+fn a_component_gets_no_body_for_head_from_its_own_application_and_what_the_server_itself_has() {
+    let body = ask("head", "http://self.alt/guest?do=environment").body;
+    assert!(body.starts_with("200 ") && body.ends_with(" 0"), "{body}");
+    assert_eq!(ask("call", "http://self.alt/.well-known/spin/health").body, "200 OK");
+}
+
+#[test]
 fn a_sibling_that_panics_or_fails_is_a_500_to_its_caller() {
     for action in ["panic", "fail"] {
         let url = format!("http://hidden.spin.internal/?do={action}");

@@ -338,3 +338,11 @@ fn half_a_request_does_not_delay_the_end_of_the_server() {
     served.stop();
     assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
 }
+
+#[test]
+fn several_host_headers_are_refused() {
+    let served = served(Limits::default());
+    let mut stream = served.connect();
+    stream.write_all(text("GET", "count", "", "host: b\r\n").as_bytes()).expect("sent");
+    assert!(read_response(&mut stream).starts_with("HTTP/1.1 400 "));
+}

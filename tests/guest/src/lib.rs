@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use http_body_util::BodyExt;
-use spin_sdk::http::{FullBody, Request, Response};
+use spin_sdk::http::{EmptyBody, FullBody, Request, Response};
 use spin_sdk::http_service;
 
 #[http_service]
@@ -38,6 +38,7 @@ async fn handle(request: Request) -> Result<Response<FullBody<bytes::Bytes>>> {
             String::new()
         }
         "call" => call(argument).await?,
+        "head" => head(argument).await?,
         "meet" => call(&format!("http://hidden.spin.internal/{}", count())).await?,
         "sleep" => {
             eprintln!("sleeping");
@@ -90,6 +91,16 @@ fn show(request: &Request) -> String {
         .map(|(name, value)| (name.as_str(), String::from_utf8_lossy(value.as_bytes())))
         .collect();
     serde_json::json!({ "uri": request.uri().to_string(), "headers": headers }).to_string()
+}
+
+/// The status of what `url` answers to HEAD, its `content-length`, and how long its body is.
+async fn head(url: &str) -> Result<String> {
+    let request = Request::head(url).body(EmptyBody::new())?;
+    let response = spin_sdk::http::send(request).await?;
+    let length = response.headers().get("content-length").cloned();
+    let status = response.status();
+    let body = response.into_body().collect().await.context("no body")?.to_bytes();
+    Ok(format!("{} {length:?} {}", status.as_u16(), body.len()))
 }
 
 /// The status and the body of what `url` answers, or the error.
