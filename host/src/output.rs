@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How many lines of a stream wait to be written.
 const MAX_WAITING: usize = 1024;
@@ -32,13 +32,14 @@ pub fn stderr(line: impl Into<String>) {
 
 /// Waits until what has been given to both streams is written, for a second at most.
 pub fn flush() {
+    let end = Instant::now() + MAX_FLUSH;
     let (written, is_written) = sync_channel(2);
     for lines in [&STDOUT, &STDERR] {
         _ = lines.sender.try_send(Entry::Flush(written.clone()));
     }
     drop(written);
-    // Both have answered, or are gone, or don't get on.
-    while is_written.recv_timeout(MAX_FLUSH).is_ok() {}
+    // Ends early once both threads have answered.
+    while is_written.recv_timeout(end.saturating_duration_since(Instant::now())).is_ok() {}
 }
 
 /// The lines of a stream, on the way to its thread.
@@ -66,7 +67,10 @@ impl Lines {
                 let missing = dropped.swap(0, Relaxed);
                 if missing > 0 {
                     let notice = format!("{missing} lines of {name} were dropped: nobody read it");
-                    STDERR.send_or(notice, missing);
+                    if !STDERR.takes(notice) {
+                        // Says so after a later line.
+                        dropped.fetch_add(missing, Relaxed);
+                    }
                 }
             }
         });
@@ -74,14 +78,14 @@ impl Lines {
     }
 
     fn send(&self, line: String) {
-        self.send_or(line, 1);
+        if !self.takes(line) {
+            self.dropped.fetch_add(1, Relaxed);
+        }
     }
 
-    /// Passes `line` on, or counts it as `missing` lines.
-    fn send_or(&self, line: String, missing: usize) {
-        if self.sender.try_send(Entry::Line(line)).is_err() {
-            self.dropped.fetch_add(missing, Relaxed);
-        }
+    /// Passes `line` on, if there is room for it.
+    fn takes(&self, line: String) -> bool {
+        self.sender.try_send(Entry::Line(line)).is_ok()
     }
 }
 

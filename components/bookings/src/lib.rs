@@ -167,7 +167,7 @@ async fn book(request: &Request, booking: Booking<'_>) -> Result<Response, Probl
 }
 
 async fn cancel(request: &Request, booking: Booking<'_>) -> Result<Response, Problem> {
-    // The tag of a booking never changes, so the conditions can be checked before.
+    // The tag of a booking never changes, so the conditions can be checked before the statement.
     let response = Response::json(&booking)?;
     if let Err(problem) = request.conditions().check_write(Some(response.etag())) {
         return Err(if booking.exists().await? { problem } else { booking.not_found() });
