@@ -24,6 +24,7 @@ use crate::limits::Limits;
 use crate::log::Log;
 use crate::manifest::Manifest;
 use crate::outbound::{Application, Target};
+use crate::output::Notice;
 use crate::router::{Match, Route, Router};
 use crate::shard;
 use crate::traces::Traces;
@@ -52,6 +53,8 @@ pub(crate) struct Inner {
     pub(crate) traces: Traces,
     /// A permit for each request from outside that is answered at a time.
     pub(crate) permits: Arc<Semaphore>,
+    /// Says that requests got none.
+    pub(crate) refusals: Notice,
     /// The route of chained requests, which name their component themselves.
     pub(crate) chained: Route,
     /// Where a server serves the application, once one does.
@@ -122,7 +125,16 @@ impl App {
         }
         match self.0.permit().await {
             Some(permit) => self.0.route(request, client, Some(permit)).await,
-            None => overloaded(),
+            None => {
+                let Limits { requests, request_wait, .. } = self.0.limits;
+                self.0.refusals.write(|| {
+                    format!(
+                        "{requests} requests are being answered, the limit; others have waited \
+                         {request_wait:?} and got a 503"
+                    )
+                });
+                overloaded()
+            }
         }
     }
 }

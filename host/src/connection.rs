@@ -5,13 +5,15 @@
 //! that long no component owes it anything and nothing could be written to it: its
 //! client is silent, has sent only a part of a request's headers, or does not read
 //! its responses. A request's body that stops arriving is an error for the
-//! component that reads it.
+//! component that reads it, and so is one that drips: each client that waits with it
+//! takes one of the requests that the host answers at a time.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -38,6 +40,11 @@ use crate::headers;
 
 /// How much is read of a body that nobody wants, in bytes.
 const MAX_UNWANTED: usize = 1024 * 1024;
+
+/// How many bytes a second a client must send of a body while its component waits for
+/// them: on average, once that has waited for `SLOW_AFTER` in all.
+const MIN_RATE: u64 = 64;
+const SLOW_AFTER: Duration = Duration::from_secs(10);
 
 /// As `client_wait`, once the server stops.
 const STOPPING_WAIT: Duration = Duration::from_secs(1);
@@ -72,8 +79,10 @@ impl Connection {
                 let access = access_log.then(|| Access::new(client.ip(), &app, &request));
                 let address = address.clone();
                 async move {
-                    let owed = activity.owe();
-                    let response = app.serve(with_body(request, client_wait), address).await;
+                    let (owed, has_begun) = (activity.owe(), Arc::default());
+                    let request = with_body(request, client_wait, &has_begun);
+                    let response = app.serve(request, address).await;
+                    has_begun.store(true, Relaxed);
                     drop(owed);
                     let access = access.map(|access| access.answered(&response));
                     Ok::<_, Infallible>(response.map(|body| ResponseBody {
@@ -197,14 +206,25 @@ impl http_body::Body for ResponseBody {
     }
 }
 
-fn with_body(request: Request<Incoming>, client_wait: Duration) -> Request<Body> {
+fn with_body(
+    request: Request<Incoming>,
+    client_wait: Duration,
+    has_begun: &Arc<AtomicBool>,
+) -> Request<Body> {
     // A client that expects `100 Continue` does not send a body that nobody wants.
     let will_send = !request.headers().contains_key(EXPECT);
     request.map(|body| {
         if body.is_end_stream() {
             return body.map_err(Into::into).boxed_unsync();
         }
-        RequestBody { body: Some(body), stalled: None, client_wait, will_send }.boxed_unsync()
+        let pace = Pace {
+            client_wait,
+            has_begun: has_begun.clone(),
+            received: 0,
+            waited: Duration::ZERO,
+            waiting: None,
+        };
+        RequestBody { body: Some(body), pace, will_send }.boxed_unsync()
     })
 }
 
@@ -215,9 +235,7 @@ fn with_body(request: Request<Incoming>, client_wait: Duration) -> Request<Body>
 /// unread data resets it.
 struct RequestBody {
     body: Option<Incoming>,
-    /// Ends when the client has sent nothing for too long.
-    stalled: Option<Pin<Box<Sleep>>>,
-    client_wait: Duration,
+    pace: Pace,
     will_send: bool,
 }
 
@@ -234,13 +252,12 @@ impl http_body::Body for RequestBody {
         let Some(body) = &mut self.body else { return Poll::Ready(None) };
         match Pin::new(body).poll_frame(context) {
             Poll::Ready(frame) => {
-                self.stalled = None;
+                let data = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref());
+                self.pace.arrived(data.map_or(0, Bytes::len));
                 Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
             }
             Poll::Pending => {
-                let client_wait = self.client_wait;
-                let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(client_wait)));
-                stalled.as_mut().poll(context).map(|()| Some(Err(Error::ConnectionReadTimeout)))
+                self.pace.poll_too_slow(context).map(|()| Some(Err(Error::ConnectionReadTimeout)))
             }
         }
     }
@@ -258,9 +275,58 @@ impl Drop for RequestBody {
     fn drop(&mut self) {
         let unwanted = self.body.take().filter(|body| self.will_send && !body.is_end_stream());
         if let (Some(body), Ok(runtime)) = (unwanted, Handle::try_current()) {
-            let client_wait = self.client_wait;
+            let client_wait = self.pace.client_wait;
             runtime.spawn(async move { _ = timeout(client_wait, discard(body)).await });
         }
+    }
+}
+
+/// How fast a body arrives, while its component waits for it.
+struct Pace {
+    client_wait: Duration,
+    /// Whether there is a response. Then the rate does not matter any more: a client may
+    /// send a part of the body for each part of the response.
+    has_begun: Arc<AtomicBool>,
+    /// In bytes.
+    received: u64,
+    /// How long the component has waited for them.
+    waited: Duration,
+    /// Since when it waits for more, and the end of its patience.
+    waiting: Option<(Instant, Pin<Box<Sleep>>)>,
+}
+
+impl Pace {
+    /// Notes that `length` bytes have arrived.
+    fn arrived(&mut self, length: usize) {
+        self.received += length as u64;
+        if let Some((since, _)) = self.waiting.take() {
+            self.waited += since.elapsed();
+        }
+    }
+
+    /// Is ready once the component has waited too long.
+    fn poll_too_slow(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if self.waiting.is_none() {
+            let patience = match self.has_begun.load(Relaxed) {
+                true => self.client_wait,
+                false => self.client_wait.min(self.spare_time()),
+            };
+            self.waiting = Some((Instant::now(), Box::pin(sleep(patience))));
+        }
+        let Some((since, end)) = &mut self.waiting else { return Poll::Pending };
+        ready!(end.as_mut().poll(context));
+        let latest = *since + self.client_wait;
+        if !self.has_begun.load(Relaxed) || Instant::now() >= latest {
+            return Poll::Ready(());
+        }
+        // The response has begun meanwhile.
+        end.as_mut().reset(latest);
+        end.as_mut().poll(context)
+    }
+
+    /// How long the component can wait until the body comes too slowly.
+    fn spare_time(&self) -> Duration {
+        Duration::from_secs(self.received / MIN_RATE).max(SLOW_AFTER).saturating_sub(self.waited)
     }
 }
 

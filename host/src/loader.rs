@@ -24,6 +24,7 @@ use crate::limits::Limits;
 use crate::log::Log;
 use crate::manifest::{self, Manifest};
 use crate::network::Network;
+use crate::output::Notice;
 use crate::router::{Route, Router};
 use crate::shard;
 use crate::traces::Traces;
@@ -173,6 +174,7 @@ impl Loader {
                 log: self.log,
                 traces: self.traces,
                 permits: Arc::new(Semaphore::new(self.limits.requests.min(Semaphore::MAX_PERMITS))),
+                refusals: Notice::default(),
                 chained: Route::new("/...", ""),
                 address: OnceLock::new(),
             }

@@ -5,7 +5,7 @@
 //! so are all of them. `eprintln!` would block until somebody reads, and panic.
 
 use std::io::{self, Write};
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex, PoisonError};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
@@ -13,6 +13,9 @@ use std::time::{Duration, Instant};
 
 /// How many lines of a stream wait to be written.
 const MAX_WAITING: usize = 1024;
+
+/// How often a [`Notice`] is written at most.
+const NOTICE_INTERVAL: Duration = Duration::from_secs(60);
 
 /// How long the end of the process waits for them.
 const MAX_FLUSH: Duration = Duration::from_secs(1);
@@ -40,6 +43,21 @@ pub fn flush() {
     drop(written);
     // Ends early once both threads have answered.
     while is_written.recv_timeout(end.saturating_duration_since(Instant::now())).is_ok() {}
+}
+
+/// Something that an operator must know once, however often it happens.
+#[derive(Default)]
+pub struct Notice(Mutex<Option<Instant>>);
+
+impl Notice {
+    /// Writes `text` to standard error, unless there was one in the last minute.
+    pub fn write(&self, text: impl FnOnce() -> String) {
+        let mut written = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if written.is_none_or(|written| written.elapsed() > NOTICE_INTERVAL) {
+            *written = Some(Instant::now());
+            stderr(text());
+        }
+    }
 }
 
 /// The lines of a stream, on the way to its thread.

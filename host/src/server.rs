@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Error, Result, anyhow, bail};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -12,11 +12,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::app::App;
 use crate::connection::Connection;
-use crate::output;
+use crate::output::{self, Notice};
 use crate::shard::Shards;
-
-/// How often the log says at most why connections wait.
-const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 /// How many ports [`Server::bind_near`] tries. Spin tries as many.
 const PORTS: u16 = 10;
@@ -29,7 +26,7 @@ pub struct Server {
     shards: Shards,
     /// A permit for each connection that may be open at the same time.
     permits: Arc<Semaphore>,
-    logged: Option<Instant>,
+    notice: Notice,
 }
 
 impl Server {
@@ -80,7 +77,7 @@ impl Server {
             listener,
             shards: Shards::start()?,
             permits: Arc::new(Semaphore::new(connections)),
-            logged: None,
+            notice: Notice::default(),
         })
     }
 
@@ -101,7 +98,7 @@ impl Server {
     }
 
     /// Serves until `stop` is ready, and then finishes the requests in flight.
-    pub async fn serve(mut self, stop: impl Future<Output = ()>) {
+    pub async fn serve(self, stop: impl Future<Output = ()>) {
         let connections = GracefulShutdown::new();
         let (stopping, _) = watch::channel(false);
         let mut stop = std::pin::pin!(stop);
@@ -136,14 +133,14 @@ impl Server {
     }
 
     /// The next connection, once there may be another one.
-    async fn accept(&mut self) -> (OwnedSemaphorePermit, std::net::TcpStream, SocketAddr) {
+    async fn accept(&self) -> (OwnedSemaphorePermit, std::net::TcpStream, SocketAddr) {
         let permit = self.permit().await;
         loop {
             let accepted = self.listener.accept().await;
             match accepted.and_then(|(stream, client)| Ok((stream.into_std()?, client))) {
                 Ok((stream, client)) => return (permit, stream, client),
                 Err(error) => {
-                    self.log(&format!("can't accept a connection: {error}"));
+                    self.notice.write(|| format!("can't accept a connection: {error}"));
                     // Out of memory, for example: others may finish and free some.
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
@@ -151,23 +148,17 @@ impl Server {
         }
     }
 
-    /// Logs why connections wait, once in a while.
-    fn log(&mut self, reason: &str) {
-        if self.logged.is_none_or(|logged| logged.elapsed() > LOG_INTERVAL) {
-            self.logged = Some(Instant::now());
-            output::stderr(reason);
-        }
-    }
-
-    async fn permit(&mut self) -> OwnedSemaphorePermit {
+    async fn permit(&self) -> OwnedSemaphorePermit {
         if let Ok(permit) = self.permits.clone().try_acquire_owned() {
             return permit;
         }
         let connections = self.served.app().limits().connections;
-        self.log(&format!(
-            "{connections} connections are open, the limit; others wait until one closes \
-             (it depends on RLIMIT_NOFILE: raise that with `ulimit -n`)"
-        ));
+        self.notice.write(|| {
+            format!(
+                "{connections} connections are open, the limit; others wait until one closes \
+                 (it depends on RLIMIT_NOFILE: raise that with `ulimit -n`)"
+            )
+        });
         self.permits.clone().acquire_owned().await.expect("nobody closes the semaphore")
     }
 }

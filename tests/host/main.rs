@@ -3,6 +3,7 @@
 //! What Spin does too also runs against a server of that application:
 //! `APP_URL=http://127.0.0.1:3000 cargo test --test host`.
 
+mod bodies;
 mod calls;
 mod files;
 mod instances;

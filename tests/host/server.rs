@@ -30,7 +30,7 @@ fn text(method: &str, action: &str, argument: &str, headers: &str) -> String {
 }
 
 /// Reads one response, which is empty or comes in chunks.
-fn read_response(stream: &mut TcpStream) -> String {
+pub fn read_response(stream: &mut TcpStream) -> String {
     let mut text = String::new();
     let mut read_to = |end: &str| {
         while !text.ends_with(end) {

@@ -7,12 +7,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use bytes::Bytes;
+use futures::SinkExt;
 use http_body_util::BodyExt;
+use http_body_util::combinators::UnsyncBoxBody;
 use spin_sdk::http::{EmptyBody, FullBody, Request, Response};
-use spin_sdk::http_service;
+use spin_sdk::{http_service, wasip3};
+
+type Body = UnsyncBoxBody<Bytes, anyhow::Error>;
 
 #[http_service]
-async fn handle(request: Request) -> Result<Response<FullBody<bytes::Bytes>>> {
+async fn handle(request: Request) -> Result<Response<Body>> {
     let query = request.uri().query().unwrap_or_default().to_owned();
     let query: BTreeMap<_, _> = form_urlencoded::parse(query.as_bytes()).collect();
     // What the query does not say, the environment may.
@@ -52,6 +57,14 @@ async fn handle(request: Request) -> Result<Response<FullBody<bytes::Bytes>>> {
         "unread" => sqlite::unread(argument).await?,
         "connections" => sqlite::connections().await,
         "body" => request.into_body().collect().await?.to_bytes().len().to_string(),
+        "read-slowly" => read_slowly(request, argument.parse()?).await?,
+        "echo" => return Ok(Response::new(echo(request))),
+        "repeat" => return Ok(Response::new(repeat(argument.parse()?))),
+        "go-on" => {
+            let time = Duration::from_millis(argument.parse()?);
+            wasip3::spawn(spin_sdk::time::sleep(time));
+            count().to_string()
+        }
         "loop" => {
             eprintln!("looping");
             loop {
@@ -76,7 +89,35 @@ async fn handle(request: Request) -> Result<Response<FullBody<bytes::Bytes>>> {
         "fail" => bail!("as asked"),
         other => bail!("unknown action {other:?}"),
     };
-    Ok(Response::new(FullBody::new(body.into())))
+    Ok(Response::new(FullBody::new(body.into()).map_err(|never| match never {}).boxed_unsync()))
+}
+
+/// The length of the body, read with a break of `milliseconds` before each part.
+async fn read_slowly(request: Request, milliseconds: u64) -> Result<String> {
+    let (mut body, mut length) = (request.into_body(), 0);
+    loop {
+        spin_sdk::time::sleep(Duration::from_millis(milliseconds)).await;
+        match body.frame().await {
+            Some(frame) => length += frame?.data_ref().map_or(0, Bytes::len),
+            None => return Ok(length.to_string()),
+        }
+    }
+}
+
+/// The request's body, each part as soon as it has arrived.
+fn echo(request: Request) -> Body {
+    request.into_body().map_err(anyhow::Error::from).boxed_unsync()
+}
+
+/// A byte each `milliseconds`, for as long as somebody reads.
+fn repeat(milliseconds: u64) -> Body {
+    let (mut sender, body) = spin_sdk::http::body::stream::<&str>();
+    wasip3::spawn(async move {
+        while sender.send(".").await.is_ok() {
+            spin_sdk::time::sleep(Duration::from_millis(milliseconds)).await;
+        }
+    });
+    body.boxed_unsync()
 }
 
 /// How many requests this instance has been given, this one included.
