@@ -13,13 +13,13 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt;
 use serde_json::json;
 use tokio::sync::Semaphore;
-use wasmtime::Trap;
+use wasmtime::PoolConcurrencyLimitError;
 use wasmtime_wasi_http::Error;
 use wasmtime_wasi_http::handler::{InstantiationError, ProxyHandler};
 
 use crate::body::{Body, empty, full};
 use crate::headers;
-use crate::instance::{InstancePool, Permit};
+use crate::instance::{InstancePool, NoneLeft};
 use crate::limits::Limits;
 use crate::log::Log;
 use crate::manifest::Manifest;
@@ -27,6 +27,7 @@ use crate::outbound::{Application, Target};
 use crate::output::Notice;
 use crate::router::{Match, Route, Router};
 use crate::shard;
+use crate::ticket::{Permit, ResponseBody, Ticket};
 use crate::traces::Traces;
 
 /// The client of a chained request, as Spin names it.
@@ -242,7 +243,7 @@ impl Inner {
         result.await.unwrap_or_else(|error| {
             span.failed(format!("{error:#}"));
             self.log.write(id, &format!("no response: {error:#}"));
-            match error.is::<InstantiationError<Permit>>() {
+            match error.is::<InstantiationError<Arc<Ticket>>>() {
                 true => overloaded(),
                 false => status(StatusCode::INTERNAL_SERVER_ERROR),
             }
@@ -255,23 +256,26 @@ impl Inner {
         &self,
         pool: &ProxyHandler<InstancePool>,
         mut request: Request<Body>,
-        mut permit: Permit,
+        permit: Permit,
     ) -> wasmtime::Result<Response<Body>> {
         let end = Instant::now() + self.limits.request_wait;
+        let ticket = Ticket::new(permit);
         loop {
-            let error = match pool.handle(permit, request).await {
-                Ok(response) => return Ok(response),
-                Err(error) => error.downcast::<InstantiationError<Permit>>()?,
+            let error = match pool.handle(ticket.clone(), request).await {
+                Ok(response) => {
+                    return Ok(response.map(|body| ResponseBody::new(body, ticket).boxed_unsync()));
+                }
+                Err(error) => error.downcast::<InstantiationError<Arc<Ticket>>>()?,
             };
+            let cause = &error.error;
             // A component that fails while it starts would fail again.
-            if error.error.is::<Trap>() {
-                return Err(wasmtime::Error::msg(error.to_string()));
+            if !cause.is::<NoneLeft>() && !cause.is::<PoolConcurrencyLimitError>() {
+                return Err(wasmtime::Error::msg(format!("it can't be started: {cause:#}")));
             }
             if Instant::now() >= end {
                 return Err(error.into());
             }
             tokio::time::sleep(INSTANCE_RETRY).await;
-            permit = error.request_data;
             request = error.request.into_inner().unwrap_or_else(PoisonError::into_inner);
         }
     }

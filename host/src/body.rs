@@ -1,7 +1,14 @@
 //! Bodies of requests and responses.
 
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
 use bytes::Bytes;
+use http_body::{Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
+use tokio::time::{Sleep, sleep};
+use wasmtime_wasi_http::Error;
 
 /// The body of a request or a response.
 pub type Body = wasmtime_wasi_http::WasiBody;
@@ -14,4 +21,44 @@ pub fn empty() -> Body {
 /// A body with `content`.
 pub fn full(content: impl Into<Bytes>) -> Body {
     Full::new(content.into()).map_err(|never| match never {}).boxed_unsync()
+}
+
+/// A body that fails if its reader has to wait too long for a part of it.
+pub struct Timed<B> {
+    body: B,
+    most: Duration,
+    waiting: Option<Pin<Box<Sleep>>>,
+}
+
+impl<B> Timed<B> {
+    /// `body`, each part of which may take `most`.
+    pub fn new(body: B, most: Duration) -> Self {
+        Self { body, most, waiting: None }
+    }
+}
+
+impl<B: http_body::Body<Data = Bytes, Error = Error> + Unpin> http_body::Body for Timed<B> {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
+            self.waiting = None;
+            return Poll::Ready(frame);
+        }
+        let most = self.most;
+        let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(most)));
+        waiting.as_mut().poll(context).map(|()| Some(Err(Error::ConnectionReadTimeout)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }

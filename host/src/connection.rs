@@ -79,6 +79,7 @@ impl Connection {
                 let access = access_log.then(|| Access::new(client.ip(), &app, &request));
                 let address = address.clone();
                 async move {
+                    let answering = activity.answer();
                     let (owed, has_begun) = (activity.owe(), Arc::default());
                     let request = with_body(request, client_wait, &has_begun);
                     let response = app.serve(request, address).await;
@@ -87,7 +88,7 @@ impl Connection {
                     let access = access.map(|access| access.answered(&response));
                     Ok::<_, Infallible>(response.map(|body| ResponseBody {
                         body,
-                        activity,
+                        answering,
                         owed: None,
                         access,
                         _app: app,
@@ -97,7 +98,7 @@ impl Connection {
         };
         let stream = {
             let activity = activity.clone();
-            InspectWriter::new(stream, move |_: &[u8]| activity.note())
+            InspectWriter::new(stream, move |_: &[u8]| activity.wrote())
         };
         let server = auto::Builder::new(TokioExecutor::new());
         let connection = server.serve_connection(TokioIo::new(stream), service);
@@ -113,36 +114,55 @@ impl Connection {
     }
 }
 
-/// What happens on a connection: how many responses, or parts of them, components
-/// owe it, and when something last happened.
+/// What happens on a connection.
 #[derive(Clone)]
-struct Activity(Arc<Mutex<(usize, Instant)>>);
+struct Activity(Arc<Mutex<State>>);
+
+struct State {
+    /// How many requests are being answered.
+    answering: usize,
+    /// How many responses, or parts of them, components owe.
+    owed: usize,
+    /// When something last happened.
+    last: Instant,
+}
 
 impl Default for Activity {
     fn default() -> Self {
-        Self(Arc::new(Mutex::new((0, Instant::now()))))
+        Self(Arc::new(Mutex::new(State { answering: 0, owed: 0, last: Instant::now() })))
     }
 }
 
 impl Activity {
+    /// Notes that a request is being answered, until what this returns is dropped.
+    fn answer(&self) -> Answering {
+        self.change(|state| state.answering += 1);
+        Answering(self.clone())
+    }
+
     /// Notes that a component owes something, until what this returns is dropped.
     fn owe(&self) -> Owed {
-        self.change(|(owed, _)| *owed += 1);
+        self.change(|state| state.owed += 1);
         Owed(self.clone())
     }
 
-    /// Notes that something happened.
-    fn note(&self) {
-        self.change(|(_, last)| *last = Instant::now());
+    /// Notes that something was written. If no request is being answered, that is no part of
+    /// a response: an answer to a ping of HTTP/2, for example.
+    fn wrote(&self) {
+        self.change(|state| {
+            if state.answering > 0 {
+                state.last = Instant::now();
+            }
+        });
     }
 
     /// Waits until nothing is owed and nothing has happened for that long.
     async fn none_for(&self, duration: Duration) {
         loop {
-            let look_again = match self.change(|state| *state) {
-                (0, last) => last + duration,
+            let look_again = self.change(|state| match state.owed {
+                0 => state.last + duration,
                 _ => Instant::now() + duration,
-            };
+            });
             if look_again <= Instant::now() {
                 return;
             }
@@ -150,8 +170,19 @@ impl Activity {
         }
     }
 
-    fn change<T>(&self, change: impl FnOnce(&mut (usize, Instant)) -> T) -> T {
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+struct Answering(Activity);
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.0.change(|state| {
+            state.answering -= 1;
+            state.last = Instant::now();
+        });
     }
 }
 
@@ -159,9 +190,9 @@ struct Owed(Activity);
 
 impl Drop for Owed {
     fn drop(&mut self) {
-        self.0.change(|(owed, last)| {
-            *owed -= 1;
-            *last = Instant::now();
+        self.0.change(|state| {
+            state.owed -= 1;
+            state.last = Instant::now();
         });
     }
 }
@@ -169,7 +200,7 @@ impl Drop for Owed {
 /// The body of a response, which a component owes while it is awaited.
 struct ResponseBody {
     body: Body,
-    activity: Activity,
+    answering: Answering,
     owed: Option<Owed>,
     /// Logged at its end.
     access: Option<Access>,
@@ -187,7 +218,7 @@ impl http_body::Body for ResponseBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let frame = Pin::new(&mut self.body).poll_frame(context);
         match (&frame, &self.owed) {
-            (Poll::Pending, None) => self.owed = Some(self.activity.owe()),
+            (Poll::Pending, None) => self.owed = Some(self.answering.0.owe()),
             (Poll::Pending, Some(_)) => {}
             (Poll::Ready(_), _) => self.owed = None,
         }

@@ -5,20 +5,21 @@ use std::ffi::c_int;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use parking_lot::{Mutex as TurnMutex, MutexGuard};
-use rusqlite::ffi::SQLITE_ATTACH;
-use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
+use rusqlite::hooks::AuthContext;
 use rusqlite::limits::Limit;
-use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
-use rusqlite::{CachedStatement, params_from_iter};
 use tokio::runtime::Handle;
-use tokio::sync::Mutex as AsyncMutex;
+use tokio::sync::{Mutex as AsyncMutex, Semaphore};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
-use wasmtime::component::{ComponentType, Lift, Lower};
+
+use crate::authorizer::Authorizer;
+use crate::memory::Memory;
+use crate::shares::{One, Share, Total};
+use crate::statement::{Outcome, Statement, Turn};
+use crate::values::Value;
 
 /// The name of the file in the state directory.
 const FILE: &str = "sqlite_db.db";
@@ -27,108 +28,49 @@ const FILE: &str = "sqlite_db.db";
 /// write, and for a lock that another process has on the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The most that the rows of one statement can hold, in bytes. Spin buffers as much.
-const MAX_ROWS: usize = 128 * 1024 * 1024;
+/// How many statements of a component run at the same time: fewer than a runtime has
+/// threads that may block, of which there are 512.
+const MAX_STATEMENTS: usize = 128;
 
-/// How long a short read takes at most, and what its rows can hold, in bytes.
-const MAX_SHORT_TIME: Duration = Duration::from_millis(1);
-const MAX_SHORT_ROWS: usize = 1024 * 1024;
+/// How long a value can be, in bytes.
+const MAX_VALUE: c_int = 64 * 1024 * 1024;
 
 /// After how many steps of SQLite's machine a statement looks whether it must end.
 const STEPS: c_int = 1_000;
-
-/// The pragmas that change more than their own connection.
-const PROCESS_PRAGMAS: [&str; 3] = ["hard_heap_limit", "soft_heap_limit", "temp_store_directory"];
 
 /// The database of an application.
 pub struct Database {
     /// Where it is. Without a state directory, each connection has a database of its own
     /// in memory.
     state_dir: Option<PathBuf>,
-    /// The turn to write, first come, first served. SQLite has no queue: a connection
-    /// that finds the file locked looks again after up to 100 ms.
-    turn: TurnMutex<()>,
+    turn: Turn,
+    connections: Arc<Total>,
     /// Whether it does what libSQL does.
     is_like_libsql: bool,
 }
 
-/// A connection, which is closed when this is dropped.
-pub struct Connection {
-    shared: Option<Shared>,
-    /// Its statements end with it: with nobody left to wait for an endless one, the
-    /// process would wait.
-    _open: Arc<()>,
-}
-
-/// What the statements of a connection share.
-#[derive(Clone)]
-pub struct Shared {
-    database: Arc<Database>,
-    connection: Arc<AsyncMutex<rusqlite::Connection>>,
-    /// When the statement that runs must end.
-    end: Arc<Mutex<Option<Instant>>>,
-}
-
-/// What becomes of a statement.
-#[derive(Default)]
-pub struct Outcome {
-    /// The names of the columns.
-    pub columns: Vec<String>,
-    /// The rows until it ended or failed.
-    pub rows: Vec<Row>,
-    /// Why it failed.
-    pub error: Option<String>,
-}
-
-/// `record row-result` of the interface `spin:sqlite`.
-#[derive(ComponentType, Lift, Lower)]
-#[component(record)]
-pub struct Row {
-    values: Vec<Value>,
-}
-
-/// `variant value` of the interface `spin:sqlite`.
-#[derive(ComponentType, Lift, Lower)]
-#[component(variant)]
-pub enum Value {
-    #[component(name = "integer")]
-    Integer(i64),
-    #[component(name = "real")]
-    Real(f64),
-    #[component(name = "text")]
-    Text(String),
-    #[component(name = "blob")]
-    Blob(Vec<u8>),
-    #[component(name = "null")]
-    Null,
-}
-
 impl Database {
-    /// The database in `state_dir`, or in memory. See
-    /// [`Loader::like_libsql`](crate::Loader::like_libsql).
-    pub fn new(state_dir: Option<PathBuf>, is_like_libsql: bool) -> Self {
-        Self { state_dir, turn: TurnMutex::new(()), is_like_libsql }
+    /// The database in `state_dir`, or in memory, with at most `connections` at the same
+    /// time. See [`Loader::like_libsql`](crate::Loader::like_libsql).
+    pub fn new(state_dir: Option<PathBuf>, connections: usize, is_like_libsql: bool) -> Arc<Self> {
+        let connections = Total::new(connections);
+        Arc::new(Self { state_dir, turn: Turn::default(), connections, is_like_libsql })
     }
 
-    /// Opens a connection.
-    ///
-    /// # Errors
-    /// If the file can't be created or opened.
-    pub async fn connect(self: Arc<Self>) -> Result<Connection, String> {
-        let (open, end) = (Arc::new(()), Arc::default());
-        let (database, is_open, ends) = (self.clone(), Arc::downgrade(&open), Arc::clone(&end));
-        let connect = move || database.connect_here(is_open, ends);
-        let connection = spawn_blocking(connect).await.map_err(text)??;
-        let connection = Arc::new(AsyncMutex::new(connection));
-        let shared = Some(Shared { database: self, connection, end });
-        Ok(Connection { shared, _open: open })
+    /// The database as a component may use it.
+    pub fn grant(self: &Arc<Self>) -> Grant {
+        Grant {
+            database: self.clone(),
+            connections: self.connections.share(),
+            statements: Arc::new(Semaphore::new(MAX_STATEMENTS)),
+        }
     }
 
-    /// Opens a connection, whose statements fail once `open` is gone or `end` has come.
-    fn connect_here(
+    /// Opens a connection, whose statements fail once `open` is gone.
+    fn connect(
         &self,
         open: Weak<()>,
-        end: Arc<Mutex<Option<Instant>>>,
+        authorizer: Arc<Authorizer>,
     ) -> Result<rusqlite::Connection, String> {
         let connection = match &self.state_dir {
             Some(dir) => {
@@ -140,11 +82,11 @@ impl Database {
             None => rusqlite::Connection::open_in_memory(),
         };
         let mut connection = connection.map_err(text)?;
-        connection.authorizer(Some(authorize)).map_err(text)?;
-        let must_end = move || {
-            let end = *end.lock().unwrap_or_else(PoisonError::into_inner);
-            open.strong_count() == 0 || end.is_some_and(|end| Instant::now() > end)
-        };
+        connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, MAX_VALUE).map_err(text)?;
+        let decides = authorizer.clone();
+        let decide = move |context: AuthContext<'_>| decides.decide(&context);
+        connection.authorizer(Some(decide)).map_err(text)?;
+        let must_end = move || open.strong_count() == 0 || authorizer.is_over();
         connection.progress_handler(STEPS, Some(must_end)).map_err(text)?;
         Ok(connection)
     }
@@ -160,22 +102,41 @@ fn create(dir: &Path) -> io::Result<()> {
     dir.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
 }
 
-/// A component must not reach other files. `VACUUM INTO` attaches, too. An `ATTACH` whose
-/// file name is an expression comes without it, which rusqlite calls unknown.
-fn authorize(context: AuthContext<'_>) -> Authorization {
-    match context.action {
-        AuthAction::Attach { filename: "" | ":memory:" } => Authorization::Allow,
-        AuthAction::Attach { .. } | AuthAction::Unknown { code: SQLITE_ATTACH, .. } => {
-            Authorization::Deny
-        }
-        // Those of all connections in this process.
-        AuthAction::Pragma { pragma_name, pragma_value: Some(_) }
-            if PROCESS_PRAGMAS.iter().any(|name| pragma_name.eq_ignore_ascii_case(name)) =>
-        {
-            Authorization::Deny
-        }
-        _ => Authorization::Allow,
+/// A database, as one component may use it.
+#[derive(Clone)]
+pub struct Grant {
+    database: Arc<Database>,
+    connections: Arc<Share>,
+    statements: Arc<Semaphore>,
+}
+
+impl Grant {
+    /// Opens a connection of an instance whose memory is `memory`.
+    ///
+    /// # Errors
+    /// If the component has too many, or the file can't be created or opened.
+    pub async fn connect(self, memory: Memory) -> Result<Connection, String> {
+        let counted = self.connections.take_one().ok_or("too many connections opened")?;
+        let (open, authorizer) = (Arc::new(()), Arc::<Authorizer>::default());
+        let connect = {
+            let (database, open) = (self.database.clone(), Arc::downgrade(&open));
+            let authorizer = authorizer.clone();
+            move || database.connect(open, authorizer)
+        };
+        let connection = spawn_blocking(connect).await.map_err(text)??;
+        let connection = Arc::new(AsyncMutex::new(connection));
+        let shared = Shared { grant: self, connection, authorizer, memory };
+        Ok(Connection { shared: Some(shared), _open: open, _counted: counted })
     }
+}
+
+/// A connection, which is closed when this is dropped.
+pub struct Connection {
+    shared: Option<Shared>,
+    /// Its statements end with it: with nobody left to wait for an endless one, the
+    /// process would wait.
+    _open: Arc<()>,
+    _counted: One,
 }
 
 impl Connection {
@@ -196,6 +157,15 @@ impl Drop for Connection {
     }
 }
 
+/// What the statements of a connection share.
+#[derive(Clone)]
+pub struct Shared {
+    grant: Grant,
+    connection: Arc<AsyncMutex<rusqlite::Connection>>,
+    authorizer: Arc<Authorizer>,
+    memory: Memory,
+}
+
 impl Shared {
     /// The rowid of the last row that was inserted.
     pub async fn last_insert_rowid(&self) -> i64 {
@@ -210,179 +180,40 @@ impl Shared {
     /// Runs a statement to its end: whoever reads its rows slowly does not keep the
     /// database busy.
     pub async fn execute(self, sql: String, parameters: Vec<Value>) -> Outcome {
+        let Self { grant, connection, authorizer, memory } = self;
+        let Database { turn, state_dir, is_like_libsql, .. } = &*grant.database;
         let deadline = Instant::now() + BUSY_TIMEOUT;
-        let statement = Statement { shared: self, sql, parameters, deadline };
-        if statement.shared.database.is_like_libsql {
-            return statement.run_as_libsql().await;
-        }
-        let turn = timeout_at(deadline, statement.shared.connection.clone().lock_owned()).await;
-        let Ok(connection) = turn else { return Outcome::failed(LOCKED) };
-        if let Some(outcome) = statement.read_at_once(&connection) {
-            return outcome;
-        }
-        let outcome = spawn_blocking(move || statement.run(&connection)).await;
-        outcome.unwrap_or_else(Outcome::failed)
-    }
-}
-
-/// A statement with its parameters.
-struct Statement {
-    shared: Shared,
-    sql: String,
-    parameters: Vec<Value>,
-    /// When it stops to wait.
-    deadline: Instant,
-}
-
-/// What SQLite says of a lock.
-const LOCKED: &str = "database is locked";
-
-impl Statement {
-    /// Runs a short read on this thread, because it would take longer to wake another one.
-    /// `None` if it is no read, has to wait, is long, or fails: it has changed nothing, and
-    /// can run again on a thread that may block.
-    fn read_at_once(&self, connection: &rusqlite::Connection) -> Option<Outcome> {
-        // In a transaction, a COMMIT counts as a read.
-        if self.is_pragma() || !connection.is_autocommit() {
-            return None;
-        }
-        connection.busy_timeout(Duration::ZERO).ok()?;
-        let mut statement = connection.prepare_cached(&self.sql).ok()?;
-        if !statement.readonly() {
-            return None;
-        }
-        // A single step can take long only with a long value.
-        let longest = connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, MAX_SHORT_ROWS as i32);
-        let longest = longest.ok()?;
-        self.must_end_at(Some(Instant::now() + MAX_SHORT_TIME));
-        let outcome = self.query(&mut statement, MAX_SHORT_ROWS);
-        self.must_end_at(None);
-        connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, longest).ok()?;
-        outcome.error.is_none().then_some(outcome)
-    }
-
-    /// Refuses what libSQL refuses, and runs anything else.
-    async fn run_as_libsql(self) -> Outcome {
-        let Ok(connection) = self.shared.connection.clone().try_lock_owned() else {
-            return Outcome::failed("SQLITE_INTERRUPT: interrupted");
-        };
-        if self.is_pragma() && self.sql.contains("journal_mode") {
-            return Outcome::failed("SQL not allowed statement");
-        }
-        let outcome = spawn_blocking(move || self.run(&connection)).await;
-        outcome.unwrap_or_else(Outcome::failed)
-    }
-
-    /// Runs the statement, and waits for its turn to write if it must.
-    fn run(&self, connection: &rusqlite::Connection) -> Outcome {
-        self.try_run(connection).unwrap_or_else(Outcome::failed)
-    }
-
-    fn try_run(&self, connection: &rusqlite::Connection) -> Result<Outcome, String> {
-        connection.busy_timeout(self.remaining()).map_err(text)?;
-        let mut statement = connection.prepare_cached(&self.sql).map_err(text)?;
-        // A transaction has had its turn when it began. A pragma only counts as a write.
-        let turn = if statement.readonly() || self.is_pragma() || !connection.is_autocommit() {
-            None
-        } else {
-            let turn = self.shared.database.turn.try_lock_until(self.deadline.into_std());
-            let turn = turn.ok_or(LOCKED)?;
-            connection.busy_timeout(self.remaining()).map_err(text)?;
-            Some(turn)
-        };
-        let outcome = self.query(&mut statement, MAX_ROWS);
-        // Hands it to the statement that has waited longest.
-        if let Some(turn) = turn {
-            MutexGuard::unlock_fair(turn);
-        }
-        Ok(outcome)
-    }
-
-    /// Runs `statement`, whose rows can hold `most` bytes.
-    fn query(&self, statement: &mut CachedStatement<'_>, most: usize) -> Outcome {
-        let mut outcome = Outcome::default();
-        outcome.error = self.read_rows(statement, &mut outcome.rows, most).err();
-        // After its first step, which compiles it anew if a table has changed since.
-        outcome.columns = statement.column_names().map(str::to_owned).collect();
-        outcome
-    }
-
-    fn read_rows(
-        &self,
-        statement: &mut CachedStatement<'_>,
-        rows: &mut Vec<Row>,
-        most: usize,
-    ) -> Result<(), String> {
-        let mut found = statement.query(params_from_iter(&self.parameters)).map_err(text)?;
-        let mut size = 0;
-        while let Some(row) = found.next().map_err(text)? {
-            let columns = row.as_ref().column_count();
-            let values = (0..columns).map(|column| row.get_ref(column).map(Value::from));
-            let row = Row { values: values.collect::<Result<_, _>>().map_err(text)? };
-            size += row.values.iter().map(Value::size).sum::<usize>();
-            if size > most {
-                return Err(format!("the rows hold more than {most} bytes"));
+        let turn = state_dir.is_some().then(|| turn.clone());
+        let statement = Statement { sql, parameters, deadline, authorizer, turn, memory };
+        let connection = if *is_like_libsql {
+            // It refuses both.
+            let Ok(connection) = connection.try_lock_owned() else {
+                return Outcome::failed("SQLITE_INTERRUPT: interrupted");
+            };
+            if statement.is_pragma() && statement.sql.contains("journal_mode") {
+                return Outcome::failed("SQL not allowed statement");
             }
-            rows.push(row);
-        }
-        Ok(())
-    }
-
-    fn is_pragma(&self) -> bool {
-        let word = self.sql.trim_start().get(..6);
-        word.is_some_and(|word| word.eq_ignore_ascii_case("pragma"))
-    }
-
-    fn must_end_at(&self, end: Option<Instant>) {
-        *self.shared.end.lock().unwrap_or_else(PoisonError::into_inner) = end;
-    }
-
-    fn remaining(&self) -> Duration {
-        self.deadline.saturating_duration_since(Instant::now())
-    }
-}
-
-impl Outcome {
-    fn failed(error: impl ToString) -> Self {
-        Self { error: Some(text(error)), ..Self::default() }
+            connection
+        } else {
+            let Ok(connection) = timeout_at(deadline, connection.lock_owned()).await else {
+                return Outcome::locked();
+            };
+            if let Some(outcome) = statement.read_at_once(&connection) {
+                return outcome;
+            }
+            connection
+        };
+        let Ok(Ok(permit)) = timeout_at(deadline, grant.statements.acquire_owned()).await else {
+            return Outcome::failed(format!("{MAX_STATEMENTS} statements run, the limit"));
+        };
+        let run = move || {
+            let _permit = permit;
+            statement.run(&connection)
+        };
+        spawn_blocking(run).await.unwrap_or_else(Outcome::failed)
     }
 }
 
 fn text(error: impl ToString) -> String {
     error.to_string()
-}
-
-impl Value {
-    fn size(&self) -> usize {
-        size_of::<Self>()
-            + match self {
-                Self::Text(text) => text.len(),
-                Self::Blob(bytes) => bytes.len(),
-                Self::Integer(_) | Self::Real(_) | Self::Null => 0,
-            }
-    }
-}
-
-impl From<ValueRef<'_>> for Value {
-    fn from(value: ValueRef<'_>) -> Self {
-        match value {
-            ValueRef::Integer(integer) => Self::Integer(integer),
-            ValueRef::Real(real) => Self::Real(real),
-            ValueRef::Text(text) => Self::Text(String::from_utf8_lossy(text).into_owned()),
-            ValueRef::Blob(bytes) => Self::Blob(bytes.to_vec()),
-            ValueRef::Null => Self::Null,
-        }
-    }
-}
-
-impl ToSql for Value {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(ToSqlOutput::Borrowed(match self {
-            Self::Integer(integer) => ValueRef::Integer(*integer),
-            Self::Real(real) => ValueRef::Real(*real),
-            Self::Text(text) => ValueRef::Text(text.as_bytes()),
-            Self::Blob(bytes) => ValueRef::Blob(bytes),
-            Self::Null => ValueRef::Null,
-        }))
-    }
 }

@@ -1,17 +1,18 @@
 //! Instances of components: what each one contains, how long it lives, and what
 //! it may use.
 
+use std::error::Error;
+use std::fmt;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 use std::task::{Context as TaskContext, Poll};
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::Semaphore;
 use tokio::time::Sleep;
 use wasmtime::component::{GuestTaskId, ResourceTable};
-use wasmtime::{Engine, Store, StoreContextMut, StoreLimits, StoreLimitsBuilder, UpdateDeadline};
+use wasmtime::{Engine, Store, StoreContextMut, Trap, UpdateDeadline};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::handler::{
     HandlerState, Instance, ProxyPre, ShouldAccept, WorkerExpiration, WorkerState, WorkerStatus,
@@ -19,13 +20,16 @@ use wasmtime_wasi_http::handler::{
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::allowed_hosts::AllowedHost;
-use crate::database::Database;
+use crate::database::Grant;
 use crate::engine::TICK;
 use crate::limits::Limits;
 use crate::log::{Log, Stdio};
+use crate::memory::Memory;
 use crate::network::Network;
 use crate::outbound::{Application, Outbound};
+use crate::shares::{One, Share};
 use crate::sqlite::Databases;
+use crate::ticket::{Requests, Ticket};
 use crate::traces::Traces;
 use crate::variables::Values;
 
@@ -39,9 +43,12 @@ const MAX_CONCURRENT: usize = 16;
 /// How long an instance waits for another request.
 const MAX_IDLE: Duration = Duration::from_secs(1);
 
-/// The permit of a request from outside to be answered. A chained request has
-/// none.
-pub type Permit = Option<OwnedSemaphorePermit>;
+/// How many entries each table of an instance has: of resources that the host keeps for
+/// it, of handles to those, and of what it waits for.
+const MAX_ENTRIES: usize = 10_000;
+
+/// How many bytes an instance passes to the host in one call.
+const MAX_PASSED: usize = 64 * 1024 * 1024;
 
 /// Makes the instances of one component.
 pub struct InstanceBuilder {
@@ -60,18 +67,36 @@ pub struct InstanceBuilder {
     /// Its variables.
     pub variables: Values,
     /// The database, if it may use it.
-    pub database: Option<Arc<Database>>,
-    /// The connections to other servers.
+    pub database: Option<Grant>,
+    /// Its connections to other servers.
     pub network: Arc<Network>,
     /// Whom it may call.
     pub allowed: Arc<[AllowedHost]>,
+    /// How often it may do so at the same time.
+    pub calls: Arc<Semaphore>,
     /// Where its output goes.
     pub log: Log,
     /// What is traced.
     pub traces: Traces,
     /// How much an instance may use.
     pub limits: Limits,
+    /// How many instances it may have.
+    pub instances: Arc<Share>,
+    /// How much memory they may have, in bytes.
+    pub memory: Arc<Share>,
 }
+
+/// There is no instance left for a component.
+#[derive(Debug)]
+pub struct NoneLeft;
+
+impl fmt::Display for NoneLeft {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("all instances that the component may have are busy")
+    }
+}
+
+impl Error for NoneLeft {}
 
 /// What the host keeps for an instance.
 pub struct State {
@@ -83,12 +108,14 @@ pub struct State {
     http: WasiHttpCtx,
     table: ResourceTable,
     outbound: Outbound,
-    memory: StoreLimits,
+    memory: Memory,
     /// How many ticks have found the guest computing since it last took a
     /// request.
     ticks: u32,
     /// Whether it has paused since the last tick.
     paused: Arc<AtomicBool>,
+    requests: Requests,
+    _counted: One,
 }
 
 impl WasiView for State {
@@ -104,7 +131,8 @@ impl WasiHttpView for State {
 }
 
 impl InstanceBuilder {
-    fn store(&self) -> Result<Store<State>> {
+    fn store(&self) -> wasmtime::Result<Store<State>> {
+        let counted = self.instances.take_one().ok_or(NoneLeft)?;
         let stdio = Stdio::new(self.log.clone(), self.id.clone());
         let mut wasi = WasiCtxBuilder::new();
         wasi.stdout(stdio.clone())
@@ -116,24 +144,35 @@ impl InstanceBuilder {
         if let Some(files) = &self.files {
             wasi.preopened_dir(files.path(), "/", FsPerms::ReadOnly)?;
         }
+        let memory = Memory::new(self.memory.clone(), self.limits.memory);
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(MAX_ENTRIES);
         let state = State {
             variables: self.variables.clone(),
-            databases: Databases::new(self.database.clone()),
+            databases: Databases::new(self.database.clone(), memory.clone()),
             wasi: wasi.build(),
             http: WasiHttpCtx::new(),
-            table: ResourceTable::new(),
+            table,
             outbound: Outbound::new(
                 self.application.clone(),
                 self.network.clone(),
                 self.allowed.clone(),
+                self.calls.clone(),
                 self.traces.clone(),
             ),
-            memory: StoreLimitsBuilder::new().memory_size(self.limits.memory).build(),
+            memory,
             ticks: 0,
             paused: Arc::default(),
+            requests: Requests::default(),
+            _counted: counted,
         };
         let mut store = Store::new(&self.engine, state);
         store.limiter(|state| &mut state.memory);
+        store.set_max_component_handles(MAX_ENTRIES);
+        store.set_hostcall_fuel(MAX_PASSED);
+        if let Some(tasks) = store.concurrent_resource_table() {
+            tasks.set_max_capacity(MAX_ENTRIES);
+        }
         // A guest that yields at a tick has paused when the next one comes, so
         // only every second tick counts.
         let limit = (self.limits.cpu.as_millis() / TICK.as_millis() / 2) as u32;
@@ -162,32 +201,37 @@ pub struct InstancePool(pub Arc<InstanceBuilder>);
 
 impl HandlerState for InstancePool {
     type StoreData = State;
-    type WorkerExpiration = IdleTimeout;
+    type WorkerExpiration = Expiration;
     type WorkerState = Worker;
 
-    async fn instantiate(&self) -> wasmtime::Result<Instance<State, IdleTimeout, Worker>> {
+    async fn instantiate(&self) -> wasmtime::Result<Instance<State, Expiration, Worker>> {
         let builder = &self.0;
-        let mut store = builder.store().map_err(wasmtime::Error::from_anyhow)?;
+        let mut store = builder.store()?;
         let proxy = builder.pre.instantiate_async(&mut store).await?;
-        let paused = store.data().paused.clone();
-        Ok(Instance {
-            store,
-            proxy,
-            view: State::http,
-            expiration: IdleTimeout { end: Box::pin(tokio::time::sleep(MAX_IDLE)), paused },
-            state: Worker(builder.clone()),
-        })
+        let State { paused, requests, .. } = store.data();
+        let expiration = Expiration {
+            next: Box::pin(tokio::time::sleep(MAX_IDLE)),
+            after_response: builder.limits.after_response,
+            paused: paused.clone(),
+            requests: requests.clone(),
+        };
+        let state = Worker { builder: builder.clone(), requests: requests.clone() };
+        Ok(Instance { store, proxy, view: State::http, expiration, state })
     }
 }
 
-/// Ends an instance that has been idle for [`MAX_IDLE`]. wasmtime polls it
-/// whenever the instance pauses, so it also notes that.
-pub struct IdleTimeout {
-    end: Pin<Box<Sleep>>,
+/// Ends an instance that has been idle for [`MAX_IDLE`], or that goes on for too long after
+/// its last response. wasmtime polls it whenever the instance pauses, so it also notes
+/// that.
+pub struct Expiration {
+    /// When to look again.
+    next: Pin<Box<Sleep>>,
+    after_response: Duration,
     paused: Arc<AtomicBool>,
+    requests: Requests,
 }
 
-impl WorkerExpiration for IdleTimeout {
+impl WorkerExpiration for Expiration {
     fn poll(
         mut self: Pin<&mut Self>,
         context: &mut TaskContext<'_>,
@@ -196,31 +240,47 @@ impl WorkerExpiration for IdleTimeout {
     ) -> Poll<()> {
         self.paused.store(true, Relaxed);
         let is_idle = status == WorkerStatus::Idle;
-        let end = (since + MAX_IDLE).into();
-        if is_idle && self.end.deadline() != end {
-            self.end.as_mut().reset(end);
+        if is_idle {
+            self.requests.idle();
+            let end = (since + MAX_IDLE).into();
+            if self.next.deadline() != end {
+                self.next.as_mut().reset(end);
+            }
         }
-        while self.end.as_mut().poll(context).is_ready() {
-            if is_idle {
+        while self.next.as_mut().poll(context).is_ready() {
+            let is_left = status == WorkerStatus::PostReturn
+                && self.requests.have_ended()
+                && self.requests.is_late(self.after_response);
+            if is_idle || is_left {
                 return Poll::Ready(());
             }
             // wasmtime does not always poll when an instance becomes idle, so
             // look again later.
-            self.end.as_mut().reset((Instant::now() + MAX_IDLE).into());
+            self.next.as_mut().reset((Instant::now() + MAX_IDLE).into());
         }
         Poll::Pending
     }
 }
 
 /// Decides how many requests an instance takes, and logs why it ended.
-pub struct Worker(Arc<InstanceBuilder>);
+pub struct Worker {
+    builder: Arc<InstanceBuilder>,
+    requests: Requests,
+}
+
+impl Worker {
+    /// Whether a task has gone on for too long after a response.
+    fn is_late(&self) -> bool {
+        self.requests.is_late(self.builder.limits.after_response)
+    }
+}
 
 impl WorkerState for Worker {
     type StoreData = State;
-    type RequestData = Permit;
+    type RequestData = Arc<Ticket>;
 
     fn should_accept_request(&self, concurrent: usize, total: usize) -> ShouldAccept {
-        if total >= MAX_REQUESTS {
+        if total >= MAX_REQUESTS || self.is_late() {
             ShouldAccept::Never
         } else if concurrent >= MAX_CONCURRENT {
             ShouldAccept::No
@@ -232,24 +292,32 @@ impl WorkerState for Worker {
     fn on_request_start(
         &self,
         mut store: StoreContextMut<'_, State>,
-        permit: Permit,
+        ticket: Arc<Ticket>,
         _: GuestTaskId,
     ) -> Pin<Box<dyn Future<Output = ()> + Send + Sync>> {
         store.data_mut().ticks = 0;
+        self.requests.begun(&ticket);
         // wasmtime drops this future when the guest has produced a response. It does
-        // not end the guest when the client goes away, so the permit stays until then.
+        // not end the guest when the client goes away, so the ticket stays until then.
         Box::pin(async move {
-            let _permit = permit;
+            let _ticket = ticket;
             std::future::pending().await
         })
     }
 
     fn drop(&self, _: Store<State>, result: wasmtime::Result<()>) {
+        let InstanceBuilder { id, log, limits, application, .. } = &*self.builder;
         // Instances end with their application, too. That is no error.
         if let Err(error) = result
-            && self.0.application.strong_count() > 0
+            && application.strong_count() > 0
         {
-            self.0.log.write(&self.0.id, &format!("the instance ended: {error:?}"));
+            let reason = match self.is_late() && !error.is::<Trap>() {
+                true => {
+                    format!("a task went on for {:?} after its response", limits.after_response)
+                }
+                false => format!("{error:?}"),
+            };
+            log.write(id, &format!("the instance ended: {reason}"));
         }
     }
 }

@@ -1,9 +1,11 @@
 //! How much components and clients may use.
 
+use std::sync::LazyLock;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use sysinfo::{MemoryRefreshKind, RefreshKind, System};
 
 /// The most instances at the same time, as in Spin (`crates/core/src/lib.rs`).
 const MAX_INSTANCES: usize = 1000;
@@ -14,11 +16,24 @@ pub struct Limits {
     /// How long an instance may compute after it last took a request, counted in
     /// steps of 10 ms without a pause. An instance over the limit is ended.
     pub cpu: Duration,
-    /// How large each memory of an instance may grow, in bytes.
+    /// How much memory an instance may have, with what the host keeps for it: the rows that
+    /// it has not read. In bytes.
     pub memory: usize,
-    /// How many instances there may be at the same time. A request that needs
-    /// another one waits until one ends, for as long as `request_wait`.
+    /// How much memory all instances may have, in bytes. Those of one component get at most
+    /// half of it. Each instance gets its first 16 MiB, even if nothing is left.
+    pub total_memory: usize,
+    /// How many instances there may be at the same time, of one component at most half as
+    /// many. A request that needs another one waits until one ends, for as long as
+    /// `request_wait`.
     pub instances: usize,
+    /// How many connections to the database there may be at the same time, and to other
+    /// servers. A component can have at most half of each.
+    pub database_connections: usize,
+    /// See `database_connections`.
+    pub sockets: usize,
+    /// How long a task of an instance may go on after the response. Then the instance takes
+    /// no other request, and ends once it has answered those that it has.
+    pub after_response: Duration,
     /// How many requests from outside may wait for a response at the same time. The
     /// requests of components to each other do not count. So the instances
     /// beyond this number are theirs, and components that call each other can't
@@ -38,10 +53,11 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// The limits of `cargo run`. An open connection takes a file descriptor, and an
-    /// instance up to five: one for its files, and two for each of two connections to
-    /// the database (more while it starts). Each kind gets half of `RLIMIT_NOFILE`. This
-    /// function raises that as far as the system allows.
+    /// The limits of `cargo run`. Half of `RLIMIT_NOFILE`, which this function raises as far
+    /// as the system allows, is for instances, each with five descriptors: one for its
+    /// files, and two for each of two connections to the database. A tenth is for
+    /// connections to other servers, and the rest for those of clients. Half of the
+    /// memory of the machine, or of the control group, is for instances.
     fn default() -> Self {
         // A runtime takes four, and there is one for each core and one more.
         let threads = available_parallelism().map_or(1, usize::from) + 1;
@@ -50,21 +66,45 @@ impl Default for Limits {
         Self {
             cpu: Duration::from_secs(3),
             memory: 512 * 1024 * 1024,
+            total_memory: memory_of_machine() / 2,
             instances,
+            database_connections: 2 * instances,
+            sockets: (descriptors / 10).max(2),
+            after_response: Duration::from_secs(30),
             requests: (instances / 4).max(1),
             request_wait: Duration::from_secs(5),
-            connections: (descriptors / 2).max(1),
+            connections: (descriptors / 5 * 2).max(1),
             client_wait: Duration::from_secs(30),
             grace: Duration::from_secs(10),
         }
     }
 }
 
+/// The most open files that macOS allows, whose hard limit is none (`OPEN_MAX`).
+const MACOS_OPEN_FILES: u64 = 10_240;
+
 /// Raises the soft limit of open files to the hard one, and returns it.
 fn raise_open_files() -> usize {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
-    let limit = if raised.is_ok() { maximum } else { current };
+    let wanted = match cfg!(target_os = "macos") {
+        true => Some(maximum.map_or(MACOS_OPEN_FILES, |most| most.min(MACOS_OPEN_FILES))),
+        false => maximum,
+    };
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: wanted, maximum });
+    let limit = if raised.is_ok() { wanted } else { current };
     // None stands for no limit.
     limit.and_then(|limit| limit.try_into().ok()).unwrap_or(usize::MAX)
+}
+
+/// How much memory there is, in bytes.
+fn memory_of_machine() -> usize {
+    static MEMORY: LazyLock<u64> = LazyLock::new(|| {
+        let memory = MemoryRefreshKind::nothing().with_ram();
+        let system = System::new_with_specifics(RefreshKind::nothing().with_memory(memory));
+        // Where nobody knows, there is no limit.
+        let Ok(system) = system else { return u64::MAX };
+        let limits = system.cgroup_limits();
+        limits.map_or(system.total_memory(), |limits| limits.total_memory)
+    });
+    usize::try_from(*MEMORY).unwrap_or(usize::MAX)
 }

@@ -24,9 +24,11 @@ use crate::limits::Limits;
 use crate::log::Log;
 use crate::manifest::{self, Manifest};
 use crate::network::Network;
+use crate::outbound::MAX_CALLS;
 use crate::output::Notice;
 use crate::router::{Route, Router};
 use crate::shard;
+use crate::shares::Total;
 use crate::traces::Traces;
 use crate::variables::{self, Values};
 
@@ -141,9 +143,12 @@ impl Loader {
             Some(path) => Some(absolute(path)?),
             None => Some(manifest.dir.join(".spin")),
         };
+        let Limits { database_connections, .. } = self.limits;
         let shared = Shared {
-            database: Arc::new(Database::new(state_dir, self.is_like_libsql)),
-            network: Arc::new(Network::new()),
+            database: Database::new(state_dir, database_connections, self.is_like_libsql),
+            instances: Total::new(self.limits.instances),
+            memory: Total::new(self.limits.total_memory),
+            sockets: Total::new(self.limits.sockets),
         };
         let compiler = Compiler::new(
             self.limits.instances,
@@ -199,20 +204,25 @@ impl Loader {
             files: compiled.files,
             environment: component.environment.clone().into_iter().collect(),
             variables: compiled.variables,
-            database: (!component.sqlite_databases.is_empty()).then(|| shared.database.clone()),
-            network: shared.network.clone(),
+            database: (!component.sqlite_databases.is_empty()).then(|| shared.database.grant()),
+            network: Arc::new(Network::new(shared.sockets.share())),
             allowed: compiled.allowed,
+            calls: Arc::new(Semaphore::new(MAX_CALLS)),
             log: self.log.clone(),
             traces: self.traces.clone(),
             limits: self.limits,
+            instances: shared.instances.share(),
+            memory: shared.memory.share(),
         }
     }
 }
 
-/// What all components use.
+/// What all components share.
 struct Shared {
     database: Arc<Database>,
-    network: Arc<Network>,
+    instances: Arc<Total>,
+    memory: Arc<Total>,
+    sockets: Arc<Total>,
 }
 
 /// The parts of a component whose preparation can fail.

@@ -1,39 +1,54 @@
 //! Requests that leave this process.
 
 use std::error::Error as _;
-use std::io;
-use std::sync::OnceLock;
+use std::fmt;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::{Request, Response};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use http::{Request, Response, Uri};
 use http_body_util::BodyExt;
+use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::client::legacy::connect::{
+    Connected, Connection, HttpConnector, capture_connection,
+};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tower_service::Service;
 use wasmtime_wasi_http::{Error, RequestOptions};
 
-use crate::body::Body;
+use crate::body::{Body, Timed};
 use crate::shard;
+use crate::shares::{One, Share};
 
 /// For how long a connection is kept without a request: less than this host itself
 /// keeps one.
 const MAX_IDLE: Duration = Duration::from_secs(20);
 
-/// How long a request may take that has no time-outs of its own, as in wasmtime.
+/// How long a request waits that has no time-outs of its own, as in wasmtime: for a
+/// connection, for the response, and for each part of its body.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// A client, which keeps its connections.
-pub type Client = legacy::Client<HttpsConnector<HttpConnector>, Body>;
+pub type Client<C> = legacy::Client<HttpsConnector<C>, Body>;
 
-/// The connections to other servers. Those of a shard stay on its thread.
-pub struct Network(Vec<OnceLock<Client>>);
+/// A component's connections to other servers. Those of a shard stay on its thread.
+pub struct Network {
+    clients: Vec<OnceLock<Client<Connector>>>,
+    sockets: Arc<Share>,
+}
 
 impl Network {
-    /// Has no connections yet.
-    pub fn new() -> Self {
-        Self((0..shard::count()).map(|_| OnceLock::new()).collect())
+    /// Has no connections yet, and takes them from `sockets`.
+    pub fn new(sockets: Arc<Share>) -> Self {
+        Self { clients: (0..shard::count()).map(|_| OnceLock::new()).collect(), sockets }
     }
 
     /// Sends `request`, over a connection that is kept.
@@ -42,25 +57,43 @@ impl Network {
     /// If there is no response.
     pub async fn send(
         &self,
-        request: Request<Body>,
+        mut request: Request<Body>,
         options: Option<RequestOptions>,
     ) -> Result<Response<Body>, Error> {
         let is_secure = request.uri().scheme() == Some(&http::uri::Scheme::HTTPS);
-        let connect = options.and_then(|options| options.connect_timeout);
-        let first_byte = options.and_then(|options| options.first_byte_timeout);
-        let time = connect.unwrap_or(DEFAULT_TIMEOUT) + first_byte.unwrap_or(DEFAULT_TIMEOUT);
-        let response = self.0[shard::current()].get_or_init(client).request(request);
-        let response = timeout(time, response).await.map_err(|_| Error::ConnectionReadTimeout)?;
+        let options = options.unwrap_or_default();
+        let time = |timeout: Option<Duration>| timeout.unwrap_or(DEFAULT_TIMEOUT);
+        let mut captured = capture_connection(&mut request);
+        let sockets = &self.sockets;
+        let client = self.clients[shard::current()]
+            .get_or_init(|| client(Connector { connector: connector(), sockets: sockets.clone() }));
+        let mut response = client.request(request);
+        let early = tokio::select! {
+            biased;
+            response = &mut response => Some(response),
+            connected = timeout(
+                time(options.connect_timeout),
+                captured.wait_for_connection_metadata(),
+            ) => connected.map(|_| None).map_err(|_| Error::ConnectionTimeout)?,
+        };
+        let response = match early {
+            Some(response) => response,
+            None => timeout(time(options.first_byte_timeout), response)
+                .await
+                .map_err(|_| Error::ConnectionReadTimeout)?,
+        };
         let response = response.map_err(|error| failed(&error, is_secure))?;
-        Ok(response.map(|body| body.map_err(Error::from).boxed_unsync()))
+        let between_bytes = time(options.between_bytes_timeout);
+        Ok(response.map(|body| Timed::new(body.map_err(Error::from), between_bytes).boxed_unsync()))
     }
 }
 
-/// A client for `http` and `https`.
-pub fn client() -> Client {
-    let mut connector = HttpConnector::new();
-    connector.enforce_http(false);
-    connector.set_nodelay(true);
+/// A client for `http` and `https` that connects with `connector`.
+pub fn client<C>(connector: C) -> Client<C>
+where
+    C: Service<Uri> + Clone + Send + Sync + 'static,
+    HttpsConnector<C>: legacy::connect::Connect + Clone,
+{
     let builder = HttpsConnectorBuilder::new().with_webpki_roots().https_or_http().enable_http1();
     legacy::Client::builder(TokioExecutor::new())
         .pool_idle_timeout(MAX_IDLE)
@@ -68,10 +101,118 @@ pub fn client() -> Client {
         .build(builder.wrap_connector(connector))
 }
 
+/// A connector for TCP.
+pub fn connector() -> HttpConnector {
+    let mut connector = HttpConnector::new();
+    connector.enforce_http(false);
+    connector.set_nodelay(true);
+    connector
+}
+
+/// A connector whose connections are counted.
+#[derive(Clone)]
+pub struct Connector {
+    connector: HttpConnector,
+    sockets: Arc<Share>,
+}
+
+impl Service<Uri> for Connector {
+    type Response = Socket;
+    type Error = Box<dyn std::error::Error + Send + Sync>;
+    type Future = BoxFuture<'static, Result<Socket, Self::Error>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.connector.poll_ready(context).map_err(Into::into)
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let counted = self.sockets.take_one();
+        let stream = self.connector.call(uri);
+        async move {
+            let counted = counted.ok_or(NoneLeft)?;
+            Ok(Socket { stream: stream.await?, _counted: counted })
+        }
+        .boxed()
+    }
+}
+
+/// There is no connection left for a component.
+#[derive(Debug)]
+struct NoneLeft;
+
+impl fmt::Display for NoneLeft {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the component has all the connections that it may have")
+    }
+}
+
+impl std::error::Error for NoneLeft {}
+
+/// A connection that is counted.
+pub struct Socket {
+    stream: TokioIo<TcpStream>,
+    _counted: One,
+}
+
+impl Socket {
+    fn stream(self: Pin<&mut Self>) -> Pin<&mut TokioIo<TcpStream>> {
+        Pin::new(&mut self.get_mut().stream)
+    }
+}
+
+impl Connection for Socket {
+    fn connected(&self) -> Connected {
+        self.stream.connected()
+    }
+}
+
+impl Read for Socket {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.stream().poll_read(context, buffer)
+    }
+}
+
+impl Write for Socket {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.stream().poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.stream().poll_write_vectored(context, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream().poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream().poll_shutdown(context)
+    }
+}
+
 /// What a component is told: not more than it needs to know.
 fn failed(error: &legacy::Error, is_secure: bool) -> Error {
-    let mut causes = std::iter::successors(error.source(), |&cause| cause.source());
-    let kind = causes.find_map(|cause| Some(cause.downcast_ref::<io::Error>()?.kind()));
+    let causes = || std::iter::successors(error.source(), |&cause| cause.source());
+    if causes().any(|cause| cause.is::<NoneLeft>()) {
+        return Error::ConnectionLimitReached;
+    }
+    let kind = causes().find_map(|cause| Some(cause.downcast_ref::<io::Error>()?.kind()));
     match kind {
         Some(io::ErrorKind::InvalidData | io::ErrorKind::Other) if is_secure => {
             Error::TlsProtocolError

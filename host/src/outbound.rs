@@ -5,12 +5,18 @@ use std::sync::{Arc, Weak};
 
 use futures::future::BoxFuture;
 use http::{Request, Response};
+use tokio::sync::Semaphore;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiHttpHooks};
 
 use crate::allowed_hosts::{AllowedHost, sibling_id};
 use crate::body::Body;
 use crate::network::Network;
 use crate::traces::Traces;
+
+/// How many requests of a component wait for a response of its application at the same time,
+/// so that one that calls itself without end does not take all instances: each answers up
+/// to 16 of them.
+pub const MAX_CALLS: usize = 1000;
 
 /// A destination in this process.
 #[derive(Debug)]
@@ -39,18 +45,21 @@ pub struct Outbound {
     application: Weak<dyn Application>,
     network: Arc<Network>,
     allowed: Arc<[AllowedHost]>,
+    calls: Arc<Semaphore>,
     traces: Traces,
 }
 
 impl Outbound {
-    /// The requests of a component of `application` that may call `allowed`.
+    /// The requests of a component of `application` that may call `allowed`, and `calls`
+    /// components of the application at the same time.
     pub fn new(
         application: Weak<dyn Application>,
         network: Arc<Network>,
         allowed: Arc<[AllowedHost]>,
+        calls: Arc<Semaphore>,
         traces: Traces,
     ) -> Self {
-        Self { application, network, allowed, traces }
+        Self { application, network, allowed, calls, traces }
     }
 }
 
@@ -78,6 +87,10 @@ impl WasiHttpHooks for Outbound {
         if !is_allowed {
             return Box::new(async { Err(Error::HttpRequestDenied) });
         }
+        let call = target.is_some().then(|| self.calls.clone().try_acquire_owned()).transpose();
+        let Ok(call) = call else {
+            return Box::new(async { Err(Error::ConnectionLimitReached) });
+        };
         let mut span = self.traces.outbound(&mut request);
         let (application, network) = (self.application.clone(), self.network.clone());
         Box::new(async move {
@@ -90,6 +103,7 @@ impl WasiHttpHooks for Outbound {
                 Ok(response) => span.answered(response.status()),
                 Err(error) => span.failed(error),
             }
+            drop(call);
             let response = response?;
             let sending: Box<Sending> = Box::new(async { Ok(()) });
             Ok((response, sending))

@@ -5,9 +5,9 @@
 //! so are all of them. `eprintln!` would block until somebody reads, and panic.
 
 use std::io::{self, Write};
-use std::sync::{LazyLock, Mutex, PoisonError};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{LazyLock, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 

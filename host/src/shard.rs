@@ -9,12 +9,18 @@
 //! go to the thread that has the fewest.
 
 use std::cell::Cell;
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, LazyLock};
-use std::thread::{self, JoinHandle};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
+
+/// How long the end waits for what blocks a thread: a step of SQLite, or the search for the
+/// address of a host.
+const MAX_BLOCKED: Duration = Duration::from_secs(1);
 
 thread_local! {
     static CURRENT: Cell<usize> = const { Cell::new(0) };
@@ -41,7 +47,8 @@ struct Shard {
     /// A clone for each connection.
     connections: Arc<()>,
     stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    /// Disconnected once its thread has ended.
+    ended: Receiver<()>,
 }
 
 impl Shards {
@@ -71,25 +78,25 @@ impl Shard {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel();
-        let thread = thread::Builder::new().name(format!("shard-{index}")).spawn(move || {
+        let (ends, ended) = mpsc::channel();
+        thread::Builder::new().name(format!("shard-{index}")).spawn(move || {
             CURRENT.set(index);
             _ = runtime.block_on(stopped);
+            drop(runtime);
+            drop::<Sender<()>>(ends);
         })?;
-        Ok(Self {
-            runtime: handle,
-            connections: Arc::new(()),
-            stop: Some(stop),
-            thread: Some(thread),
-        })
+        Ok(Self { runtime: handle, connections: Arc::new(()), stop: Some(stop), ended })
     }
 }
 
-impl Drop for Shard {
+impl Drop for Shards {
     fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            // A panic of the thread has printed its message already.
-            _ = thread.join();
+        for shard in &mut self.0 {
+            drop(shard.stop.take());
+        }
+        let end = Instant::now() + MAX_BLOCKED;
+        for shard in &self.0 {
+            _ = shard.ended.recv_timeout(end.saturating_duration_since(Instant::now()));
         }
     }
 }

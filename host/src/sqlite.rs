@@ -1,32 +1,42 @@
 //! The databases of components: `spin:sqlite@3.1.0`, as far as spin-sdk 7 imports
 //! it. There is one database, with the label `default`.
 
-use std::sync::Arc;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::vec;
 
 use wasmtime::StoreContextMut;
 use wasmtime::component::{
-    Accessor, ComponentType, FutureReader, Lift, Linker, Lower, Resource, ResourceTable,
-    ResourceType, StreamReader,
+    Accessor, ComponentType, Destination, FutureReader, Lift, Linker, Lower, Resource,
+    ResourceTable, ResourceType, StreamProducer, StreamReader, StreamResult, VecBuffer,
 };
 
-use crate::database::{Connection, Database, Outcome, Row, Shared, Value};
+use crate::database::{Connection, Grant, Shared};
 use crate::manifest::DATABASE;
+use crate::memory::{Kept, Memory};
+use crate::statement::Outcome;
+use crate::values::{Row, Value};
 
-/// The most connections that an instance can have open at the same time.
+/// The most connections that an instance can have open at the same time, as in Spin.
 const MAX_CONNECTIONS: usize = 256;
+
+/// How much of its rows a component is given at once, in bytes.
+const MAX_GIVEN: usize = 64 * 1024;
 
 /// What an instance has of its component's databases.
 pub struct Databases {
-    granted: Option<Arc<Database>>,
+    granted: Option<Grant>,
+    memory: Memory,
     connections: ResourceTable,
 }
 
 impl Databases {
-    /// Access to the database that the component is granted, if any.
-    pub fn new(granted: Option<Arc<Database>>) -> Self {
+    /// Access to the database that the component is granted, if any, for an instance whose
+    /// memory is `memory`.
+    pub fn new(granted: Option<Grant>, memory: Memory) -> Self {
         let mut connections = ResourceTable::new();
         connections.set_max_capacity(MAX_CONNECTIONS);
-        Self { granted, connections }
+        Self { granted, memory, connections }
     }
 }
 
@@ -103,10 +113,13 @@ async fn open<T>(
     databases: fn(&mut T) -> &mut Databases,
     label: &str,
 ) -> Result<Resource<Connection>, Error> {
-    let granted = accessor.with(|mut store| databases(store.get()).granted.clone());
+    let (granted, memory) = accessor.with(|mut store| {
+        let databases = databases(store.get());
+        (databases.granted.clone(), databases.memory.clone())
+    });
     // The manifest grants no other database, so no label is unknown here.
-    let granted = granted.filter(|_| label == DATABASE);
-    let connection = granted.ok_or(Error::AccessDenied)?.connect().await.map_err(Error::Io)?;
+    let granted = granted.filter(|_| label == DATABASE).ok_or(Error::AccessDenied)?;
+    let connection = granted.connect(memory).await.map_err(Error::Io)?;
     let pushed = accessor.with(|mut store| databases(store.get()).connections.push(connection));
     pushed.map_err(|_| Error::Io("too many connections opened".into()))
 }
@@ -127,11 +140,45 @@ fn executed<T>(
     accessor: &Accessor<T>,
     outcome: Outcome,
 ) -> wasmtime::Result<Result<Executed, Error>> {
-    let Outcome { columns, rows, error } = outcome;
+    let Outcome { columns, rows, kept, error } = outcome;
+    let rows = Rows { rows: rows.into_iter(), _kept: kept };
     let result = error.map_or(Ok(()), |error| Err(Error::Io(error)));
     accessor.with(|mut store| {
         let rows = StreamReader::new(&mut store, rows)?;
         let result = FutureReader::new(&mut store, async { wasmtime::error::Ok(result) })?;
         Ok(Ok((columns, rows, result)))
     })
+}
+
+/// Rows, whose memory is counted until the component has been given the last of them.
+struct Rows {
+    rows: vec::IntoIter<Row>,
+    _kept: Option<Kept>,
+}
+
+impl<T> StreamProducer<T> for Rows {
+    type Item = Row;
+    type Buffer = VecBuffer<Row>;
+
+    fn poll_produce<'a>(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        _: StoreContextMut<'a, T>,
+        mut destination: Destination<'a, Row, VecBuffer<Row>>,
+        _: bool,
+    ) -> Poll<wasmtime::Result<StreamResult>> {
+        let (mut given, mut size) = (Vec::new(), 0);
+        while size < MAX_GIVEN
+            && let Some(row) = self.rows.next()
+        {
+            size += row.size();
+            given.push(row);
+        }
+        destination.set_buffer(given.into());
+        Poll::Ready(Ok(if size < MAX_GIVEN {
+            StreamResult::Dropped
+        } else {
+            StreamResult::Completed
+        }))
+    }
 }

@@ -12,6 +12,7 @@ use anyhow::{Context as _, Result, bail};
 use async_trait::async_trait;
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::BodyExt;
+use hyper_util::client::legacy::connect::HttpConnector;
 use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry::trace::{Span as _, SpanKind, Status, TraceContextExt, Tracer, TracerProvider};
 use opentelemetry::{Context, KeyValue};
@@ -186,14 +187,14 @@ impl Exporter {
 /// The collector, over connections of this thread.
 #[derive(Debug)]
 struct Collector {
-    client: Client,
+    client: Client<HttpConnector>,
     runtime: Handle,
     logged: Mutex<Option<Instant>>,
 }
 
 impl Collector {
     fn new(runtime: Handle) -> Self {
-        Self { client: network::client(), runtime, logged: Mutex::new(None) }
+        Self { client: network::client(network::connector()), runtime, logged: Mutex::new(None) }
     }
 
     fn log(&self, error: &str) {

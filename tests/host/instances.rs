@@ -1,10 +1,11 @@
 //! How instances are reused.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use host::App;
+use host::{App, Limits};
 use http::Method;
-use support::{Reply, request, send};
+use http_body_util::BodyExt;
+use support::{Lines, Reply, request, send};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{expect_call, loader, meeting, path};
@@ -103,5 +104,56 @@ fn an_idle_instance_ends_after_a_second() {
         // Nothing but time makes an instance idle.
         tokio::time::sleep(Duration::from_millis(1500)).await;
         assert_eq!(count().await, "1");
+    });
+}
+
+#[test]
+fn an_instance_with_a_task_that_goes_on_takes_no_new_requests_after_a_while() {
+    let lines = Lines::default();
+    let after_response = Duration::from_secs(2);
+    let limits = Limits { after_response, ..Limits::default() };
+    let app = loader().limits(limits).log(lines.log()).load().expect("an application");
+    shard().block_on(async {
+        let ask = |action: &'static str, argument: &'static str| {
+            let (app, request) = (app.clone(), request(Method::GET, &path(action, argument)));
+            tokio::spawn(async move { Reply::of(app.handle(request).await).await.body })
+        };
+        assert_eq!(ask("go-on", "60000").await.unwrap(), "1");
+        // In the same instance; one of them takes longer than its task may go on.
+        let slow = ask("sleep", "5000");
+        while !lines.text().contains("sleeping") {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(ask("count", "").await.unwrap(), "2");
+        tokio::time::sleep(after_response + Duration::from_millis(500)).await;
+        assert_eq!(ask("count", "").await.unwrap(), "1", "another instance");
+        assert_eq!(slow.await.unwrap(), "3", "the request that it had is answered");
+        let start = Instant::now();
+        while !lines.text().contains("a task went on for 2s after its response") {
+            assert!(start.elapsed() < Duration::from_secs(30), "{}", lines.text());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    });
+}
+
+#[test]
+fn a_response_that_is_still_read_keeps_its_permit_and_its_instance() {
+    let after_response = Duration::from_secs(1);
+    let request_wait = Duration::from_millis(200);
+    let limits = Limits { requests: 1, after_response, request_wait, ..Limits::default() };
+    let app = loader().limits(limits).load().expect("an application");
+    shard().block_on(async {
+        let ask = |action: &'static str, argument: &'static str| {
+            let (app, request) = (app.clone(), request(Method::GET, &path(action, argument)));
+            tokio::spawn(async move { app.handle(request).await })
+        };
+        let mut events = ask("repeat", "10").await.unwrap();
+        let start = Instant::now();
+        while start.elapsed() < 3 * after_response {
+            events.body_mut().frame().await.expect("no end").expect("a part");
+        }
+        assert_eq!(ask("count", "").await.unwrap().status(), 503);
+        drop(events);
+        assert_eq!(ask("count", "").await.unwrap().status(), 200);
     });
 }

@@ -4,6 +4,7 @@
 //! `APP_URL=http://127.0.0.1:3000 cargo test --test host`.
 
 mod bodies;
+mod bounds;
 mod calls;
 mod files;
 mod instances;

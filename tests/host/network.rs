@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use host::{App, Loader};
 use http::Method;
@@ -13,6 +16,15 @@ use crate::{guest, loader, path, seen};
 
 /// An application that may call `host`, a template of the variable `server`.
 fn caller(host: &str, server: &str) -> anyhow::Result<App> {
+    caller_with(host, server, |loader| loader)
+}
+
+/// As [`caller`], with changes to how it is loaded.
+pub fn caller_with(
+    host: &str,
+    server: &str,
+    change: impl FnOnce(Loader) -> Loader,
+) -> anyhow::Result<App> {
     guest();
     let source = folder("target/wasm32-wasip2/release/guest.wasm");
     let manifest = format!(
@@ -25,7 +37,7 @@ fn caller(host: &str, server: &str) -> anyhow::Result<App> {
     );
     let folder = tempfile::tempdir().expect("a folder");
     fs::write(folder.path().join("spin.toml"), manifest).expect("written");
-    support::loader(folder.path()).load()
+    change(support::loader(folder.path())).load()
 }
 
 /// Another application, on a port.
@@ -106,6 +118,57 @@ fn a_server_that_is_not_there_is_an_error_and_no_trap() {
     drop(listener);
     let app = caller("http://*:*", "").expect("an application");
     assert!(call(&app, &format!("http://{address}/")).contains("ConnectionRefused"));
+}
+
+/// What a call gives whose server waits as long as it says: before its response, and in the
+/// middle of the body. The time-outs are for the connection, the first byte and between two.
+fn call_in_time(timeouts: &str, waits: [u64; 2]) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let url = format!("http://{}/", listener.local_addr().expect("an address"));
+    let server = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a connection");
+        _ = stream.read(&mut [0; 1024]).expect("a request");
+        for (wait, part) in
+            waits.into_iter().zip(["HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\na", "b"])
+        {
+            thread::sleep(Duration::from_millis(wait));
+            // The client may have gone.
+            _ = stream.write_all(part.as_bytes());
+        }
+    });
+    let app = caller("http://127.0.0.1:*", "").expect("an application");
+    let answer =
+        send(&app, request(Method::GET, &path("call-in-time", &format!("{timeouts} {url}"))));
+    server.join().expect("a server");
+    answer.body
+}
+
+#[test]
+fn each_timeout_of_a_request_counts_for_itself() {
+    for (timeouts, waits, answer) in [
+        ("9000 9000 9000", [300, 300], "2 bytes"),
+        // A long time for the connection is none for the response.
+        ("9000 200 9000", [1500, 0], "ConnectionReadTimeout"),
+        ("9000 9000 200", [0, 1500], "after the response: "),
+    ] {
+        let start = Instant::now();
+        let body = call_in_time(timeouts, waits);
+        assert!(body.contains(answer), "{timeouts}: {body}");
+        assert!(start.elapsed() < Duration::from_secs(8), "{timeouts}");
+    }
+}
+
+#[test]
+fn a_connection_that_takes_too_long_is_an_error() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    // With a client that never speaks TLS, there is no connection yet.
+    let url = format!("https://{}/", listener.local_addr().expect("an address"));
+    let app = caller("https://127.0.0.1:*", "").expect("an application");
+    let call = path("call-in-time", &format!("300 9000 9000 {url}"));
+    let start = Instant::now();
+    let body = send(&app, request(Method::GET, &call)).body;
+    assert!(body.contains("ConnectionTimeout"), "{body}");
+    assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
 }
 
 #[test]

@@ -80,6 +80,19 @@ fn a_connection_without_a_request_is_closed() {
 }
 
 #[test]
+fn pings_of_http2_keep_no_idle_connection() {
+    let served = impatient();
+    let mut stream = served.connect();
+    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").expect("sent");
+    let start = Instant::now();
+    // A frame of the type PING each 100 ms.
+    while stream.write_all(b"\0\0\x08\x06\0\0\0\0\0pingping").is_ok() {
+        assert!(start.elapsed() < Duration::from_secs(20), "the connection stays open");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+#[test]
 fn a_client_that_does_not_read_its_responses_is_disconnected() {
     let served = impatient();
     let (mut writing, reading) = {
@@ -325,6 +338,19 @@ fn requests_that_outlast_the_grace_are_given_up() {
     assert!(start.elapsed() >= Duration::from_millis(200), "{:?}", start.elapsed());
     assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
     assert_eq!(read_to_end(stream), b"", "no response, and the connection is closed");
+}
+
+#[test]
+fn a_long_step_of_sqlite_does_not_delay_the_end_of_the_server() {
+    let mut served = served(Limits { grace: Duration::ZERO, ..Limits::default() });
+    let mut stream = served.connect();
+    let statement = crate::sqlite_limits::long_step(60);
+    stream.write_all(text("GET", "rows", &statement, "").as_bytes()).expect("sent");
+    // It is answered after the statement has begun.
+    assert_eq!(get(&served, "count", "").status, StatusCode::OK);
+    let start = Instant::now();
+    served.stop();
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
 }
 
 #[test]

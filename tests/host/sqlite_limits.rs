@@ -2,16 +2,17 @@
 //! outlive itself.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use host::{Limits, Loader};
+use http::Method;
 use rusqlite::Connection;
 use serde_json::json;
-use support::{Reply, Served, serve, state_dir};
+use support::{Reply, Served, request, send_to, serve, state_dir};
 
 use crate::sqlite::{
     Outcome, app, application, assert_error, counting, file, get, other, outcomes, rows, script,
@@ -20,6 +21,13 @@ use crate::{ask, loader, path};
 
 /// A statement that never ends.
 const ENDLESS: &str = "WITH n(i) AS (SELECT 1 UNION ALL SELECT 2 FROM n) SELECT count(*) FROM n";
+
+/// A read of which a single step takes about `seconds`: it compares a text of zeros at each
+/// place of a longer one up to its end, where it differs.
+pub fn long_step(seconds: usize) -> String {
+    let length = 100_000 * seconds;
+    format!("SELECT instr(hex(zeroblob({length})), hex(zeroblob(50000)) || '1')")
+}
 
 /// What becomes of `statements`, in each of which `{}` stands for a folder; and the
 /// names of the files that they made in that folder.
@@ -182,6 +190,57 @@ fn requests_are_answered_while_a_statement_reads_for_long() {
         thread::yield_now();
     }
     expect_answers(&served);
+}
+
+#[test]
+fn requests_are_answered_while_a_step_of_a_statement_takes_long() {
+    let (served, _) = served("WAL");
+    let threads = thread::available_parallelism().expect("a number").get();
+    let statement = script(&[&long_step(8)]);
+    let clients: Vec<_> = (0..2 * threads).map(|_| send_script(&served, &statement)).collect();
+    expect_answers(&served);
+    for mut client in clients {
+        client.set_nonblocking(true).expect("a connection");
+        let waits = client.read(&mut [0]).expect_err("the statement was not long");
+        assert_eq!(waits.kind(), ErrorKind::WouldBlock);
+    }
+}
+
+/// What becomes of `write`, which another instance executes while this one executes
+/// `statement` without end.
+fn write_beside(statement: &str) -> Outcome {
+    let (served, state) = served("WAL");
+    let begun = script(&["INSERT INTO kept VALUES (0)", statement]);
+    let _client = send_script(&served, &begun);
+    let other = other(&state);
+    let count = || other.query_row("SELECT count(*) FROM kept", [], |row| row.get::<_, u32>(0));
+    let start = Instant::now();
+    while count().expect("a count") == 0 {
+        assert!(start.elapsed() < Duration::from_secs(60), "the script does not run");
+        thread::yield_now();
+    }
+    // So that the endless statement comes before.
+    thread::sleep(Duration::from_millis(100));
+    let write = path("execute", &script(&["INSERT INTO kept VALUES (1)"]));
+    outcomes(&send_to(&served.address, request(Method::GET, &write))).remove(0)
+}
+
+#[test]
+fn a_statement_that_writes_elsewhere_keeps_nobody_from_writing() {
+    let outcome = write_beside(&format!("CREATE TEMPORARY TABLE long AS {ENDLESS}"));
+    assert_eq!(outcome.error, None);
+    assert!(outcome.seconds < 3.0, "{outcome:?}");
+}
+
+#[test]
+fn an_endless_write_ends_before_others_give_up() {
+    let outcome = write_beside(&format!("INSERT INTO kept {ENDLESS}"));
+    assert_eq!(outcome.error, None);
+    let (app, _) = app();
+    rows(&app, &["CREATE TABLE kept (value)"]);
+    let endless = format!("INSERT INTO kept {ENDLESS}");
+    let ended = outcomes(&get(&app, "execute", &script(&[&endless]))).remove(0);
+    assert_error(&ended, "the statement has written for 4s, the limit");
 }
 
 #[test]

@@ -9,9 +9,12 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use futures::SinkExt;
+use futures::future::try_join_all;
 use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
 use spin_sdk::http::{EmptyBody, FullBody, Request, Response};
+use spin_sdk::wasip3::http::types::RequestOptions;
+use spin_sdk::wasip3::http_compat::RequestOptionsExtension;
 use spin_sdk::{http_service, wasip3};
 
 type Body = UnsyncBoxBody<Bytes, anyhow::Error>;
@@ -43,6 +46,9 @@ async fn handle(request: Request) -> Result<Response<Body>> {
             String::new()
         }
         "call" => call(argument).await?,
+        "call-at-once" => call_at_once(argument).await?,
+        "call-in-time" => call_in_time(argument).await?,
+        "call-oneself" => call_oneself().await?,
         "head" => head(argument).await?,
         "meet" => call(&format!("http://hidden.spin.internal/{}", count())).await?,
         "sleep" => {
@@ -56,6 +62,8 @@ async fn handle(request: Request) -> Result<Response<Body>> {
         "rows" => sqlite::rows(argument).await?,
         "unread" => sqlite::unread(argument).await?,
         "connections" => sqlite::connections().await,
+        "pile" => sqlite::pile(argument).await?,
+        "resources" => resources(argument.parse()?),
         "body" => request.into_body().collect().await?.to_bytes().len().to_string(),
         "read-slowly" => read_slowly(request, argument.parse()?).await?,
         "echo" => return Ok(Response::new(echo(request))),
@@ -153,4 +161,50 @@ async fn call(url: &str) -> Result<String> {
     let status = response.status();
     let body = response.into_body().collect().await.context("no body")?.to_bytes();
     Ok(format!("{} {}", status.as_u16(), String::from_utf8_lossy(&body)))
+}
+
+/// What each of some calls gives, which run at the same time. `argument` is their number and
+/// a URL.
+async fn call_at_once(argument: &str) -> Result<String> {
+    let (number, url) = argument.split_once(' ').context("a number and a URL")?;
+    let calls = (0..number.parse()?).map(|_| call(url));
+    Ok(try_join_all(calls).await?.join(", "))
+}
+
+/// What a call gives within the time-outs of `argument`, in milliseconds: for the
+/// connection, for the first byte, between two bytes. The URL follows.
+async fn call_in_time(argument: &str) -> Result<String> {
+    let mut parts = argument.split(' ');
+    let options = RequestOptions::new();
+    for set in [
+        RequestOptions::set_connect_timeout,
+        RequestOptions::set_first_byte_timeout,
+        RequestOptions::set_between_bytes_timeout,
+    ] {
+        let milliseconds: u64 = parts.next().context("a time-out")?.parse()?;
+        set(&options, Some(milliseconds * 1_000_000)).expect("supported");
+    }
+    let mut request = Request::get(parts.next().context("a URL")?).body(EmptyBody::new())?;
+    request.extensions_mut().insert(RequestOptionsExtension(options));
+    let response = match spin_sdk::http::send(request).await {
+        Ok(response) => response,
+        Err(error) => return Ok(format!("{error:?}")),
+    };
+    Ok(match response.into_body().collect().await {
+        Ok(body) => format!("{} bytes", body.to_bytes().len()),
+        Err(error) => format!("after the response: {error:?}"),
+    })
+}
+
+/// How often the component can call itself before it gets no answer.
+async fn call_oneself() -> Result<String> {
+    let answer = call("http://self.alt/guest?do=call-oneself").await?;
+    let depth: u32 = answer.strip_prefix("200 ").map_or(Ok(0), str::parse)?;
+    Ok((depth + 1).to_string())
+}
+
+/// Makes `number` resources that the host keeps.
+fn resources(number: usize) -> String {
+    let kept: Vec<_> = (0..number).map(|_| RequestOptions::new()).collect();
+    kept.len().to_string()
 }

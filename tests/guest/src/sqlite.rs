@@ -1,7 +1,7 @@
 //! What the component does with its database.
 
 use anyhow::Result;
-use futures::future::try_join_all;
+use futures::future::{join_all, try_join_all};
 use serde_json::{Value as Json, json};
 use spin_sdk::sqlite::{Connection, Value};
 
@@ -104,6 +104,19 @@ pub async fn unread(statement: &str) -> Result<String> {
     let second = connection.execute(statement, []).await?.collect().await?;
     drop(connection.execute(statement, []).await?);
     Ok(format!("{} and {}", second.len(), first.collect().await?.len()))
+}
+
+/// Executes `statement` on a hundred connections, reads no row, and gives how often that
+/// succeeded and the first error.
+pub async fn pile(statement: &str) -> Result<String> {
+    let mut unread = Vec::new();
+    for _ in 0..100 {
+        let connection = Connection::open_default().await?;
+        unread.push((connection.execute(statement, []).await?, connection));
+    }
+    let results = join_all(unread.into_iter().map(|(found, _)| found.result())).await;
+    let successes = results.iter().filter(|result| result.is_ok()).count();
+    Ok(format!("{successes}, {:?}", results.into_iter().find_map(Result::err)))
 }
 
 /// Opens connections until that fails, then closes one, and opens another.

@@ -1,0 +1,83 @@
+//! What the components of an application share: memory, instances, connections, sockets.
+//! None takes more than half of a total, so that a greedy one leaves something to others.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+/// What all components share.
+pub struct Total(Counter);
+
+impl Total {
+    /// A total of `most`.
+    pub fn new(most: usize) -> Arc<Self> {
+        Arc::new(Self(Counter { most, taken: AtomicUsize::new(0) }))
+    }
+
+    /// What one component may take of it.
+    pub fn share(self: &Arc<Self>) -> Arc<Share> {
+        let own = Counter { most: (self.0.most / 2).max(1), taken: AtomicUsize::new(0) };
+        Arc::new(Share { total: self.clone(), own })
+    }
+}
+
+/// What one component may take of a total.
+pub struct Share {
+    total: Arc<Total>,
+    own: Counter,
+}
+
+impl Share {
+    /// Takes one, until what this returns is dropped. `None` if none is left.
+    pub fn take_one(self: &Arc<Self>) -> Option<One> {
+        self.take(1).then(|| One(self.clone()))
+    }
+
+    /// Takes `amount`, if as much is left.
+    pub fn take(&self, amount: usize) -> bool {
+        if !self.own.take(amount) {
+            return false;
+        }
+        let taken = self.total.0.take(amount);
+        if !taken {
+            self.own.give_back(amount);
+        }
+        taken
+    }
+
+    /// Takes `amount`, even if nothing is left.
+    pub fn take_anyway(&self, amount: usize) {
+        self.own.taken.fetch_add(amount, Relaxed);
+        self.total.0.taken.fetch_add(amount, Relaxed);
+    }
+
+    /// Gives back `amount` of what was taken.
+    pub fn give_back(&self, amount: usize) {
+        self.own.give_back(amount);
+        self.total.0.give_back(amount);
+    }
+}
+
+/// One of a total, which is given back when this is dropped.
+pub struct One(Arc<Share>);
+
+impl Drop for One {
+    fn drop(&mut self) {
+        self.0.give_back(1);
+    }
+}
+
+struct Counter {
+    most: usize,
+    taken: AtomicUsize,
+}
+
+impl Counter {
+    fn take(&self, amount: usize) -> bool {
+        let sum = |taken: usize| taken.checked_add(amount).filter(|&sum| sum <= self.most);
+        self.taken.fetch_update(Relaxed, Relaxed, sum).is_ok()
+    }
+
+    fn give_back(&self, amount: usize) {
+        self.taken.fetch_sub(amount, Relaxed);
+    }
+}

@@ -1,0 +1,134 @@
+//! The requests of an instance, from their start to the end of their responses.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use tokio::sync::OwnedSemaphorePermit;
+use wasmtime_wasi_http::Error;
+
+use crate::body::Body;
+
+/// The permit of a request from outside to be answered. A chained request has none.
+pub type Permit = Option<OwnedSemaphorePermit>;
+
+/// A request, whose permit is given back once its response has ended.
+pub struct Ticket {
+    permit: Mutex<Permit>,
+    /// Those of the instance that answers it.
+    requests: OnceLock<Requests>,
+}
+
+impl Ticket {
+    /// The ticket of a request that no instance has taken yet.
+    pub fn new(permit: Permit) -> Arc<Self> {
+        Arc::new(Self { permit: Mutex::new(permit), requests: OnceLock::new() })
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if let Some(requests) = self.requests.get() {
+            requests.ended();
+        }
+    }
+}
+
+/// The requests of an instance.
+#[derive(Clone, Default)]
+pub struct Requests(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    /// How many responses have not ended.
+    open: usize,
+    /// The tickets since the instance was idle.
+    tickets: Vec<Weak<Ticket>>,
+    /// When the first response since then ended.
+    first_end: Option<Instant>,
+}
+
+impl Requests {
+    /// Notes that the instance has taken the request of `ticket`.
+    pub fn begun(&self, ticket: &Arc<Ticket>) {
+        _ = ticket.requests.set(self.clone());
+        let mut state = self.state();
+        state.open += 1;
+        state.tickets.push(Arc::downgrade(ticket));
+    }
+
+    fn ended(&self) {
+        let mut state = self.state();
+        state.open -= 1;
+        state.first_end.get_or_insert_with(Instant::now);
+    }
+
+    /// Notes that the instance is idle: of its responses, it has given all to the host, so
+    /// a client that does not read one takes nothing from others.
+    pub fn idle(&self) {
+        let mut state = self.state();
+        state.first_end = None;
+        for ticket in state.tickets.drain(..).filter_map(|ticket| ticket.upgrade()) {
+            drop(lock(&ticket.permit).take());
+        }
+    }
+
+    /// Whether the instance still works `most` after the end of a response. It may do so
+    /// for other requests: they are answered, but it should take no new ones.
+    pub fn is_late(&self, most: Duration) -> bool {
+        self.state().first_end.is_some_and(|end| end.elapsed() > most)
+    }
+
+    /// Whether all responses have ended.
+    pub fn have_ended(&self) -> bool {
+        self.state().open == 0
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.0)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The body of a response, which keeps the ticket of its request until it has ended.
+pub struct ResponseBody {
+    body: Body,
+    ticket: Option<Arc<Ticket>>,
+}
+
+impl ResponseBody {
+    /// The body `body` of the response to the request of `ticket`.
+    pub fn new(body: Body, ticket: Arc<Ticket>) -> Self {
+        Self { body, ticket: Some(ticket) }
+    }
+}
+
+impl http_body::Body for ResponseBody {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(context);
+        if let Poll::Ready(None | Some(Err(_))) = frame {
+            self.ticket = None;
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
