@@ -1,6 +1,7 @@
 //! `allowed_outbound_hosts`: whom a component may call, in the patterns of Spin
 //! (`crates/outbound-networking-config/src/allowed_hosts.rs` of Spin).
 
+use std::net::Ipv6Addr;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
@@ -10,9 +11,10 @@ use http::uri::Authority;
 /// The domain of service chaining.
 const SIBLINGS: &str = ".spin.internal";
 
-/// The component id in `host`, if that is `<component-id>.spin.internal`.
-pub fn sibling_id(host: &str) -> Option<&str> {
-    host.strip_suffix(SIBLINGS)
+/// The component id in `host`, if that is `<component-id>.spin.internal`, in any case.
+pub fn sibling_id(host: &str) -> Option<String> {
+    let (id, domain) = host.split_at_checked(host.len().checked_sub(SIBLINGS.len())?)?;
+    domain.eq_ignore_ascii_case(SIBLINGS).then(|| id.to_ascii_lowercase())
 }
 
 /// An entry: `<scheme>://<host>[:<port>]`.
@@ -32,7 +34,7 @@ enum Host {
     Subdomains(String),
     /// `self`: the application, through its routes.
     Application,
-    /// A name or an address, in lower case.
+    /// A name or an address, as [`canonical`] writes it.
     Literal(String),
 }
 
@@ -40,7 +42,7 @@ impl AllowedHost {
     /// Whether a request to `uri` is allowed, which has a scheme and a host.
     pub fn allows(&self, uri: &Uri) -> bool {
         let (scheme, host) = (uri.scheme_str().unwrap_or_default(), uri.host().unwrap_or_default());
-        let host = host.to_ascii_lowercase();
+        let host = canonical(host);
         let is_host = match &self.host {
             Host::Any => true,
             Host::Subdomains(suffix) => host.ends_with(suffix),
@@ -58,9 +60,9 @@ impl AllowedHost {
     }
 
     /// The component id of the sibling that it names; `*` if it names all.
-    pub fn sibling(&self) -> Option<&str> {
+    pub fn sibling(&self) -> Option<String> {
         match &self.host {
-            Host::Subdomains(suffix) if suffix == SIBLINGS => Some("*"),
+            Host::Subdomains(suffix) if suffix == SIBLINGS => Some("*".to_owned()),
             Host::Literal(host) => sibling_id(host),
             _ => None,
         }
@@ -112,10 +114,19 @@ fn parse(text: &str) -> Option<AllowedHost> {
     Some(AllowedHost { scheme, host, ports })
 }
 
-/// `host` in lower case, if it is a name or an address.
+/// `host` in lower case, and an IPv6 address in its shortest form.
+fn canonical(host: &str) -> String {
+    let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    match address.map(Ipv6Addr::from_str) {
+        Some(Ok(address)) => format!("[{address}]"),
+        _ => host.to_ascii_lowercase(),
+    }
+}
+
+/// `host` as [`canonical`] writes it, if it is a name or an address.
 fn literal(host: &str) -> Option<String> {
     let is_host = Authority::from_str(host).is_ok_and(|authority| authority.host() == host);
-    (is_host && !host.contains('*')).then(|| host.to_ascii_lowercase())
+    (is_host && !host.contains('*')).then(|| canonical(host))
 }
 
 fn default_port(scheme: &str) -> Option<u16> {
@@ -165,6 +176,12 @@ mod tests {
             ),
             ("http://[::1]:8080", &["http://[::1]:8080"], &["http://[::1]", "http://[::2]:8080"]),
             ("http://[::1]", &["http://[::1]:80"], &["http://[::1]:8080"]),
+            (
+                "http://[2001:DB8::0:1]",
+                &["http://[2001:db8:0:0:0:0:0:1]", "http://[2001:db8::1]"],
+                &["http://[2001:db8::2]"],
+            ),
+            ("http://A.Example", &["http://a.example", "http://A.EXAMPLE"], &[]),
             ("http://self", &[], &["http://self", "http://self.alt"]),
         ] {
             for uri in allowed {

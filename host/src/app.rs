@@ -120,6 +120,9 @@ impl App {
         mut request: Request<Body>,
         client: HeaderValue,
     ) -> Response<Body> {
+        if headers::has_unknown_coding(request.headers()) {
+            return status(StatusCode::NOT_IMPLEMENTED);
+        }
         headers::strip(&mut request);
         if let Some(name) = well_known(request.uri().path()) {
             return self.0.well_known(name);

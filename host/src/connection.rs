@@ -41,6 +41,10 @@ use crate::headers;
 /// How much is read of a body that nobody wants, in bytes.
 const MAX_UNWANTED: usize = 1024 * 1024;
 
+/// How much a request of HTTP/2 can have of headers, its target included, in bytes: as much as
+/// a target of HTTP/1.1. A longer one gets a 431.
+const MAX_HTTP2_HEADERS: u32 = 64 * 1024;
+
 /// How many bytes a second a client must send of a body while its component waits for
 /// them: on average, once that has waited for `SLOW_AFTER` in all.
 const MIN_RATE: u64 = 64;
@@ -100,7 +104,8 @@ impl Connection {
             let activity = activity.clone();
             InspectWriter::new(stream, move |_: &[u8]| activity.wrote())
         };
-        let server = auto::Builder::new(TokioExecutor::new());
+        let mut server = auto::Builder::new(TokioExecutor::new());
+        server.http2().max_header_list_size(MAX_HTTP2_HEADERS);
         let connection = server.serve_connection(TokioIo::new(stream), service);
         tokio::select! {
             // A client that goes away is no error.

@@ -20,6 +20,12 @@ use crate::variables::{self, Values};
 /// How often a running guest pauses, so that others can run.
 pub const TICK: Duration = Duration::from_millis(10);
 
+/// Interfaces that Spin has and this host does not, and what to do without them.
+const REFUSED: [(&str, &str); 2] = [
+    ("wasi:sockets/", "send requests by HTTP"),
+    ("wasi:http/incoming-handler@0.2.", "build the component with spin-sdk 7 or later"),
+];
+
 /// Compiles components whose stores contain a `T`, and makes running ones pause.
 pub struct Compiler<T: 'static> {
     engine: Engine,
@@ -63,6 +69,16 @@ impl<T: WasiView + WasiHttpView> Compiler<T> {
     /// support.
     pub fn compile(&self, source: &Path) -> Result<ProxyPre<T>> {
         let component = Component::from_file(&self.engine, source)?;
+        let kind = component.component_type();
+        let imports = kind.imports(&self.engine).map(|(name, _)| name);
+        let mut names = imports.chain(kind.exports(&self.engine).map(|(name, _)| name));
+        let refused = names.find_map(|name| {
+            let (_, hint) = REFUSED.iter().find(|(interface, _)| name.starts_with(interface))?;
+            Some(anyhow!("`{name}` is not supported here: {hint}, or use `spin up`"))
+        });
+        if let Some(error) = refused {
+            return Err(error);
+        }
         let pre = self.linker.instantiate_pre(&component)?;
         let service = ServicePre::new(pre)
             .map_err(|error| anyhow!("{error:#} (components of spin-sdk 7 and later work here)"))?;

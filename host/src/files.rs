@@ -42,11 +42,11 @@ impl Mount<'_> {
         let path = self.inside(pattern)?;
         if path.is_dir() {
             // Spin puts a folder below its own path and keeps that path below it.
-            self.copy_all(&path.join("**/*"), self.app, &root.join(pattern))
+            self.copy_all(&path, "**/*", self.app, &root.join(pattern))
         } else if path.is_file() {
             copy(&path, &root.join(pattern))
         } else if Pattern::escape(pattern) != pattern {
-            self.copy_all(&path, self.app, root)
+            self.copy_all(self.app, pattern, self.app, root)
         } else {
             bail!("the file {pattern:?} does not exist")
         }
@@ -56,7 +56,7 @@ impl Mount<'_> {
         ensure!(is_inside(target), "the destination of {source:?} must not have a `..`");
         let path = self.inside(source)?;
         if path.is_dir() {
-            self.copy_all(&path.join("**/*"), &path, target)
+            self.copy_all(&path, "**/*", &path, target)
         } else if path.is_file() {
             copy(&path, target)
         } else {
@@ -64,11 +64,12 @@ impl Mount<'_> {
         }
     }
 
-    /// Copies every file that `pattern` stands for, with its path below
+    /// Copies every file that `pattern` stands for in `folder`, with its path below
     /// `base`, to below `root`.
-    fn copy_all(&self, pattern: &Path, base: &Path, root: &Path) -> Result<()> {
-        let pattern = pattern.to_str().ok_or_else(|| anyhow!("{pattern:?} is not UTF-8"))?;
-        for path in glob::glob(pattern).with_context(|| format!("malformed pattern {pattern:?}"))? {
+    fn copy_all(&self, folder: &Path, pattern: &str, base: &Path, root: &Path) -> Result<()> {
+        let folder = folder.to_str().ok_or_else(|| anyhow!("{folder:?} is not UTF-8"))?;
+        let found = glob::glob(&format!("{}/{pattern}", Pattern::escape(folder)));
+        for path in found.with_context(|| format!("malformed pattern {pattern:?}"))? {
             let path = path?;
             let in_app = path.strip_prefix(self.app)?;
             let is_excluded = self.excluded.iter().any(|pattern| pattern.matches_path(in_app));

@@ -4,21 +4,39 @@
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result, ensure};
-use http::header::{CONNECTION, HOST};
+use http::header::{CONNECTION, HOST, TRANSFER_ENCODING};
 use http::uri::{Authority, Scheme};
-use http::{HeaderName, HeaderValue, Request, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri};
 
 use crate::allowed_hosts::sibling_id;
 use crate::router::Match;
 
-/// Removes the headers that only concern the server.
+/// Removes what only concerns the server, and an authority of a sibling: with that, a client
+/// would pose as another component.
 pub fn strip<B>(request: &mut Request<B>) {
+    let names_sibling = |authority: &str| {
+        let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+        sibling_id(host).is_some()
+    };
+    if request.uri().authority().is_some_and(|authority| names_sibling(authority.as_str())) {
+        let path = request.uri().path_and_query().cloned();
+        *request.uri_mut() = path.map_or_else(Uri::default, Uri::from);
+    }
     let headers = request.headers_mut();
     let host = headers.get(HOST).and_then(|host| host.to_str().ok());
-    if host.and_then(sibling_id).is_some() {
+    if host.is_some_and(names_sibling) {
         headers.remove(HOST);
     }
     headers.remove(CONNECTION);
+}
+
+/// Whether the body has a coding other than `chunked`, once (RFC 9112, section 6.1). hyper
+/// only looks at the last one.
+pub fn has_unknown_coding(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let first = codings.next().map(|coding| coding.as_bytes().trim_ascii());
+    let is_chunked = first.is_none_or(|coding| coding.eq_ignore_ascii_case(b"chunked"));
+    !is_chunked || codings.next().is_some()
 }
 
 /// Makes the URI absolute, with the authority that URI or `Host` name.
@@ -110,12 +128,16 @@ mod tests {
     }
 
     #[test]
-    fn connection_and_a_spoofed_sibling_host_do_not_reach_a_component() {
-        let mut request = Request::get("/").body(()).unwrap();
-        request.headers_mut().insert(HOST, HeaderValue::from_static("movies.spin.internal"));
-        request.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-        strip(&mut request);
-        assert!(request.headers().is_empty());
+    fn connection_and_the_authority_of_a_sibling_do_not_reach_a_component() {
+        for authority in ["movies.spin.internal", "movies.spin.internal:3000", "M.Spin.Internal"] {
+            let uri = format!("http://{authority}/x?y");
+            let mut request = Request::get(uri).body(()).unwrap();
+            request.headers_mut().insert(HOST, HeaderValue::try_from(authority).unwrap());
+            request.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            strip(&mut request);
+            assert!(request.headers().is_empty(), "{authority}");
+            assert_eq!(request.uri(), "/x?y");
+        }
     }
 
     #[test]

@@ -49,6 +49,8 @@ pub struct Application {
     _authors: Vec<String>,
     #[serde(rename = "targets", default)]
     _targets: Vec<toml::Value>,
+    #[serde(rename = "tool", default)]
+    _tool: toml::Table,
 }
 
 /// `[variables]`
@@ -114,12 +116,16 @@ pub struct Component {
     pub environment: BTreeMap<String, String>,
     /// Its variables: templates of the application's.
     #[serde(default)]
-    pub variables: BTreeMap<String, String>,
+    pub variables: BTreeMap<Spanned<String>, String>,
     /// The databases that it may use.
     #[serde(default)]
     pub sqlite_databases: Vec<Spanned<String>>,
     /// How its binary is made.
     pub build: Option<Build>,
+    #[serde(rename = "tool", default)]
+    _tool: toml::Table,
+    #[serde(rename = "profile", default)]
+    _profile: toml::Table,
 }
 
 /// An entry of `files`
@@ -244,8 +250,7 @@ impl Manifest {
             for host in &component.allowed_outbound_hosts {
                 let Ok(allowed) = host.get_ref().parse::<AllowedHost>() else { continue };
                 let sibling = allowed.sibling();
-                if let Some(sibling) = sibling.filter(|sibling| !ids.iter().any(|id| id == sibling))
-                {
+                if let Some(sibling) = sibling.filter(|sibling| !ids.contains(sibling)) {
                     let message = format!(
                         "the selected component `{id}` may call `{sibling}`, which is not selected; \
                          select it, too, or name it by a variable"
@@ -278,8 +283,13 @@ struct Source {
 
 impl Source {
     fn manifest(self, dir: PathBuf) -> Result<Manifest> {
-        let toml: Toml = toml::from_str(&self.text)
-            .map_err(|error| self.error(error.span().unwrap_or_default(), error.message()))?;
+        let toml: Toml = toml::from_str(&self.text).map_err(|error| {
+            let hint = match error.message().starts_with("unknown field") {
+                true => "; remove it, or serve the application with `spin up`",
+                false => "",
+            };
+            self.error(error.span().unwrap_or_default(), format!("{}{hint}", error.message()))
+        })?;
         if toml.spin_manifest_version.get_ref().as_integer() != Some(2) {
             let span = toml.spin_manifest_version.span();
             return Err(self.error(span, "spin_manifest_version must be 2"));
@@ -290,6 +300,16 @@ impl Source {
                 id.get_ref()
             );
             return Err(self.error(id.span(), message));
+        }
+        let variables = toml.component.values().flat_map(|component| component.variables.keys());
+        let mut variables = variables.chain(toml.variables.keys());
+        if let Some(name) = variables.find(|name| !is_variable(name.get_ref())) {
+            let message = format!(
+                "the variable `{}` must be words of lower-case letters and digits, joined by `_`, \
+                 and begin with a letter",
+                name.get_ref()
+            );
+            return Err(self.error(name.span(), message));
         }
         let both_or_neither =
             |variable: &&Variable| variable.required == variable.default.is_some();
@@ -365,6 +385,15 @@ impl Source {
 /// Whether `text` names a variable of the application.
 fn is_template(text: &str) -> bool {
     text.contains("{{")
+}
+
+/// Whether `name` is one that Spin takes for a variable.
+fn is_variable(name: &str) -> bool {
+    let is_word = |word: &str| {
+        !word.is_empty()
+            && word.chars().all(|char| char.is_ascii_lowercase() || char.is_ascii_digit())
+    };
+    name.starts_with(|first: char| first.is_ascii_lowercase()) && name.split('_').all(is_word)
 }
 
 /// Whether `id` is one that Spin takes for a component.

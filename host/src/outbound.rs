@@ -74,15 +74,13 @@ impl WasiHttpHooks for Outbound {
     ) -> Box<dyn Future<Output = Result<(Response<Body>, Box<Sending>), Error>> + Send> {
         let uri = request.uri();
         let mut allowed = self.allowed.iter();
+        let host = uri.host().unwrap_or_default();
         // A relative URI arrives with an empty host.
-        let (target, is_allowed) = match uri.host().unwrap_or_default() {
-            "" | "self.alt" => {
-                (Some(Target::Application), allowed.any(AllowedHost::allows_application))
-            }
-            host => {
-                let sibling = sibling_id(host).map(|id| Target::Sibling(id.to_owned()));
-                (sibling, allowed.any(|allowed| allowed.allows(uri)))
-            }
+        let is_self = host.is_empty() || host.eq_ignore_ascii_case("self.alt");
+        let (target, is_allowed) = if is_self {
+            (Some(Target::Application), allowed.any(AllowedHost::allows_application))
+        } else {
+            (sibling_id(host).map(Target::Sibling), allowed.any(|allowed| allowed.allows(uri)))
         };
         if !is_allowed {
             return Box::new(async { Err(Error::HttpRequestDenied) });

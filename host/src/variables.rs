@@ -46,10 +46,12 @@ pub fn add_to_linker<T: Send>(
 }
 
 /// The values of the application's variables. Each comes from `given`, else from
-/// the environment (`SPIN_VARIABLE_<NAME>`), else from the manifest's default.
+/// the environment (`SPIN_VARIABLE_<NAME>`), else from the file `.env` in the folder of this
+/// process, else from the manifest's default.
 ///
 /// # Errors
-/// If `given` has a name that the manifest does not declare.
+/// If `given` has a name that the manifest does not declare, or a line of `.env` is
+/// malformed.
 pub fn of_application(
     manifest: &Manifest,
     given: &BTreeMap<String, String>,
@@ -61,13 +63,23 @@ pub fn of_application(
             manifest.variables.keys().collect::<Vec<_>>()
         );
     }
+    let file = dot_env()?;
     let values = manifest.variables.iter().filter_map(|(name, variable)| {
+        let key = format!("SPIN_VARIABLE_{}", name.to_uppercase());
         let value = given.get(name).cloned();
-        let value =
-            value.or_else(|| env::var(format!("SPIN_VARIABLE_{}", name.to_uppercase())).ok());
+        let value = value.or_else(|| env::var(&key).ok()).or_else(|| file.get(&key).cloned());
         Some((name.clone(), value.or_else(|| variable.default.clone())?))
     });
     Ok(values.collect())
+}
+
+/// What the file `.env` has, if there is one.
+fn dot_env() -> Result<BTreeMap<String, String>> {
+    match dotenvy::from_path_iter(".env") {
+        Ok(entries) => entries.collect::<Result<_, _>>().context("the file `.env`"),
+        Err(error) if error.not_found() => Ok(BTreeMap::new()),
+        Err(error) => Err(error).context("can't read the file `.env`"),
+    }
 }
 
 /// The values of the variables of `component`, whose templates name variables
@@ -81,6 +93,7 @@ pub fn of_component(
 ) -> Result<Values> {
     let values = component.variables.iter().map(|(name, template)| {
         let value = expand(template, application);
+        let name = name.get_ref();
         Ok((name.clone(), value.with_context(|| format!("the variable `{name}`"))?))
     });
     Ok(Arc::new(values.collect::<Result<_>>()?))

@@ -84,10 +84,9 @@ fn a_component_has_half_of_the_connections_to_the_database() {
 fn a_component_has_half_of_the_sockets() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("an address");
-    let app = network::caller_with("http://127.0.0.1:*", "", |loader| {
-        loader.limits(Limits { sockets: 4, ..Limits::default() })
-    });
-    let app = app.expect("an application");
+    let caller = network::caller_folder("http://127.0.0.1:*", "");
+    let limits = Limits { sockets: 4, ..Limits::default() };
+    let app = support::loader(caller.path()).limits(limits).load().expect("an application");
     let server = thread::spawn(move || {
         // Two connections at the same time.
         let streams =

@@ -1,8 +1,12 @@
 //! What a component sees of the file system and of its environment.
 
-use http::StatusCode;
+use std::fs;
+use std::os::unix::fs::symlink;
 
-use crate::ask;
+use http::{Method, StatusCode};
+use support::{folder, request, send};
+
+use crate::{ask, guest, path};
 
 #[test]
 fn files_are_seen_where_the_manifest_puts_them() {
@@ -48,4 +52,26 @@ fn a_component_without_files_has_no_file_system() {
 #[test]
 fn the_environment_is_the_one_of_the_manifest() {
     assert_eq!(ask("environment", "").body, r#"[("GREETING", "hello")]"#);
+}
+
+#[test]
+fn the_folder_of_the_application_may_have_any_name() {
+    guest();
+    let parent = tempfile::tempdir().expect("a folder");
+    let application = parent.path().join("a [b] *");
+    fs::create_dir_all(application.join("data/[c]")).expect("a folder");
+    fs::write(application.join("data/[c]/d.txt"), "found").expect("written");
+    let wasm = folder("target/wasm32-wasip2/release/guest.wasm");
+    symlink(wasm, application.join("guest.wasm")).expect("a link");
+    let manifest = r#"spin_manifest_version = 2
+application.name = "any"
+trigger.http = [{ route = "/...", component = "guest" }]
+component.guest = { source = "guest.wasm", files = ["data", "data/*/d*", { source = "data/[c]", destination = "/e" }] }
+"#;
+    fs::write(application.join("spin.toml"), manifest).expect("written");
+    let app = support::loader(&application).load().expect("an application");
+    for file in ["/data/data/[c]/d.txt", "/data/[c]/d.txt", "/e/d.txt"] {
+        let found = send(&app, request(Method::GET, &path("read", file)));
+        assert_eq!(found.body, "found", "{file}");
+    }
 }

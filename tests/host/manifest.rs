@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use support::folder;
 
 use crate::guest;
+use crate::sqlite_limits::importing;
 
 /// The error of the application's manifest once `from` was changed to `to`.
 fn error(from: &str, to: &str) -> String {
@@ -34,6 +35,10 @@ fn the_manifest_of_the_tests_is_good() {
     assert_eq!(error("guest", "guest"), "");
     let targets = "version = \"1.2.3\"\ntargets = [\"akamai-functions\", { name = \"other\" }]";
     assert_eq!(error("version = \"1.2.3\"", targets), "");
+    let tool = "version = \"1.2.3\"\ntool.lint.level = 3";
+    assert_eq!(error("version = \"1.2.3\"", tool), "");
+    let more = "tool.lint.level = 3\nprofile.debug.source = \"debug.wasm\"\nenvironment = {";
+    assert_eq!(error("environment = {", more), "");
 }
 
 #[test]
@@ -50,6 +55,7 @@ fn what_is_wrong_is_named_with_its_line() {
         ("[component.hidden]", "[component.Hidden_1]", 43, "`Hidden_1`"),
         ("[component.hidden]", "[component.guest]", 43, "duplicate"),
         ("environment = {", "ai_models = []\nenvironment = {", 25, "`ai_models`"),
+        ("environment = {", "key_value_stores = [\"a\"]\nenvironment = {", 25, "with `spin up`"),
         ("http://self", "http://example.com/path", 29, "without a path"),
         ("[\"default\"]", "[\"other\"]", 31, "the database `other` needs"),
         ("[\"default\"]", "[\n\"default\",\n\"other\"]", 33, "the database `other` needs"),
@@ -59,6 +65,13 @@ fn what_is_wrong_is_named_with_its_line() {
         ("**/secret.txt", "***", 24, ""),
         ("[[trigger.http]]", "[[trigger.redis]]", 9, "`redis`"),
         ("[[trigger.http]]", "[variables]\nhue = {}\n[[trigger.http]]", 10, "`hue` must be"),
+        (
+            "[[trigger.http]]",
+            "[variables]\nHue.default = ''\n[[trigger.http]]",
+            10,
+            "`Hue` must be",
+        ),
+        ("environment = {", "variables.a__b = ''\nenvironment = {", 25, "`a__b` must be words"),
         ("release/guest.wasm", "release/gone.wasm", 22, "gone.wasm"),
         ("command = \"cargo", "command = 7 #", 34, "`command` is"),
     ] {
@@ -79,6 +92,23 @@ fn a_source_that_is_no_component_is_named() {
     let from = "../../target/wasm32-wasip2/release/guest.wasm";
     let error = error_of(&text.replace(from, source.to_str().unwrap()));
     assert!(error.contains("spin.toml:22: can't load the component `guest`"), "{error}");
+}
+
+#[test]
+fn a_component_that_needs_what_only_spin_has_is_refused_with_what_to_do() {
+    for (interface, hint) in [
+        ("wasi:sockets/tcp@0.2.0", "send requests by HTTP, or use `spin up`"),
+        ("wasi:http/incoming-handler@0.2.0", "build the component with spin-sdk 7 or later"),
+    ] {
+        let copy = tempfile::tempdir().unwrap();
+        let source = copy.path().join("other.wasm");
+        fs::write(&source, importing(interface)).unwrap();
+        let text = fs::read_to_string(guest().join("spin.toml")).unwrap();
+        let from = "../../target/wasm32-wasip2/release/guest.wasm";
+        let error = error_of(&text.replace(from, source.to_str().unwrap()));
+        assert!(error.contains("spin.toml:22: can't load the component `guest`"), "{error}");
+        assert!(error.contains(interface) && error.contains(hint), "{error}");
+    }
 }
 
 #[test]

@@ -11,20 +11,12 @@ use host::{App, Loader};
 use http::Method;
 use serde_json::Value;
 use support::{Served, folder, request, send, serve};
+use tempfile::TempDir;
 
 use crate::{guest, loader, path, seen};
 
-/// An application that may call `host`, a template of the variable `server`.
-fn caller(host: &str, server: &str) -> anyhow::Result<App> {
-    caller_with(host, server, |loader| loader)
-}
-
-/// As [`caller`], with changes to how it is loaded.
-pub fn caller_with(
-    host: &str,
-    server: &str,
-    change: impl FnOnce(Loader) -> Loader,
-) -> anyhow::Result<App> {
+/// The folder of an application that may call `host`, a template of the variable `server`.
+pub fn caller_folder(host: &str, server: &str) -> TempDir {
     guest();
     let source = folder("target/wasm32-wasip2/release/guest.wasm");
     let manifest = format!(
@@ -37,7 +29,12 @@ pub fn caller_with(
     );
     let folder = tempfile::tempdir().expect("a folder");
     fs::write(folder.path().join("spin.toml"), manifest).expect("written");
-    change(support::loader(folder.path())).load()
+    folder
+}
+
+/// That application.
+fn caller(host: &str, server: &str) -> anyhow::Result<App> {
+    support::loader(caller_folder(host, server).path()).load()
 }
 
 /// Another application, on a port.
@@ -177,6 +174,19 @@ fn a_server_that_does_not_speak_tls_is_an_error_of_tls() {
     let app = caller("https://*:*", "").expect("an application");
     let body = call(&app, &format!("https://{}/", server.address));
     assert!(body.contains("Tls"), "{body}");
+}
+
+#[test]
+fn the_case_of_a_host_and_the_spelling_of_an_address_do_not_matter() {
+    let app = loader().load().expect("an application");
+    for url in ["http://Hidden.Spin.Internal/?do=count", "http://SELF.alt/guest?do=count"] {
+        assert!(call(&app, url).starts_with("200 "), "{url}");
+    }
+    let listener = TcpListener::bind("[::1]:0").expect("a free port");
+    let port = listener.local_addr().expect("an address").port();
+    drop(listener);
+    let app = caller(&format!("http://[0:0::1]:{port}"), "").expect("an application");
+    assert!(call(&app, &format!("http://[::1]:{port}/")).contains("ConnectionRefused"));
 }
 
 #[test]

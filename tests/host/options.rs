@@ -1,5 +1,6 @@
 //! The options of the command that `spin up` has, too, and the access log.
 
+use std::fs;
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
@@ -8,6 +9,7 @@ use http::{HeaderValue, Method};
 use support::process::Running;
 use support::{request, send_to};
 
+use crate::network::caller_folder as caller;
 use crate::{guest, path};
 
 /// The command that serves the test application, with a database in memory.
@@ -60,6 +62,38 @@ fn a_variable_can_come_from_a_file() {
     let (code, errors) = Running::start(&mut command(&["--variable", "@variables.json"])).end();
     assert_eq!(code, Some(2));
     assert!(errors.contains("expected NAME=VALUE or NAME=@FILE"), "{errors}");
+}
+
+#[test]
+fn a_variable_can_come_from_the_file_dot_env_in_the_current_folder() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let application = caller("http://{{ server }}", "a.example");
+    let serve = |entry: &str, environment: &[(&str, &str)]| {
+        fs::write(folder.path().join(".env"), entry).expect("written");
+        let mut command = crate::command(application.path());
+        command.args(["--no-build", "--listen", "127.0.0.1:0"]).current_dir(folder.path());
+        Running::start(command.envs(environment.iter().copied()))
+    };
+    // Values that are no host are in the error.
+    let (_, errors) = serve("# a comment\nSPIN_VARIABLE_SERVER='from a file'", &[]).end();
+    assert!(errors.contains("http://from a file"), "{errors}");
+    let environment = [("SPIN_VARIABLE_SERVER", "from the environment")];
+    let (_, errors) = serve("SPIN_VARIABLE_SERVER='from a file'", &environment).end();
+    assert!(errors.contains("http://from the environment"), "{errors}");
+    let (code, errors) = serve("SPIN_VARIABLE_SERVER", &[]).end();
+    assert_eq!(code, Some(1));
+    assert!(errors.contains("the file `.env`"), "{errors}");
+}
+
+#[test]
+fn a_component_that_cannot_be_started_is_a_500_and_no_overload() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut command = command(&["--listen", "127.0.0.1:0"]);
+    let (running, address) = Running::serving(command.env("TMPDIR", folder.path()));
+    // With it, the files of the component are gone.
+    folder.close().expect("removed");
+    assert_eq!(send_to(&address, request(Method::GET, "/exact?do=count")).status, 500);
+    running.wait_for("guest: no response: it can't be started: ");
 }
 
 #[test]

@@ -44,6 +44,55 @@ pub fn read_response(stream: &mut TcpStream) -> String {
     if head.contains("content-length: 0") { head } else { read_to("0\r\n\r\n") }
 }
 
+/// The start of a client's side of HTTP/2 (RFC 9113), with empty settings.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+
+/// Types of frames.
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const SETTINGS: u8 = 4;
+const WINDOW_UPDATE: u8 = 8;
+const CONTINUATION: u8 = 9;
+
+/// The frames of a GET of `path` on the stream `id`.
+fn http2_get(id: u8, path: &str) -> Vec<u8> {
+    // In HPACK (RFC 7541): GET, http, authority `a`, and the path after its length.
+    let mut block = vec![0x82, 0x86, 0x41, 1, b'a', 4];
+    if path.len() < 127 {
+        block.push(path.len() as u8);
+    } else {
+        let mut rest = path.len() - 127;
+        block.push(127);
+        while rest >= 128 {
+            block.push(rest as u8 | 128);
+            rest /= 128;
+        }
+        block.push(rest as u8);
+    }
+    block.extend(path.as_bytes());
+    let mut frames = Vec::new();
+    let mut parts = block.chunks(16_384).peekable();
+    let mut kind = HEADERS;
+    while let Some(part) = parts.next() {
+        let [_, high, middle, low] = (part.len() as u32).to_be_bytes();
+        // END_STREAM, and END_HEADERS.
+        let flags = u8::from(kind == HEADERS) | if parts.peek().is_none() { 4 } else { 0 };
+        frames.extend([high, middle, low, kind, flags, 0, 0, 0, id]);
+        frames.extend(part);
+        kind = CONTINUATION;
+    }
+    frames
+}
+
+/// The type and the content of the next frame.
+fn read_frame(stream: &mut TcpStream) -> (u8, Vec<u8>) {
+    let mut head = [0; 9];
+    stream.read_exact(&mut head).expect("a frame");
+    let mut content = vec![0; usize::from(head[1]) << 8 | usize::from(head[2])];
+    stream.read_exact(&mut content).expect("its content");
+    (head[3], content)
+}
+
 /// A server whose clients may keep it waiting for a second.
 fn impatient() -> Served {
     served(Limits { client_wait: Duration::from_secs(1), ..Limits::default() })
@@ -83,7 +132,7 @@ fn a_connection_without_a_request_is_closed() {
 fn pings_of_http2_keep_no_idle_connection() {
     let served = impatient();
     let mut stream = served.connect();
-    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").expect("sent");
+    stream.write_all(PREFACE).expect("sent");
     let start = Instant::now();
     // A frame of the type PING each 100 ms.
     while stream.write_all(b"\0\0\x08\x06\0\0\0\0\0pingping").is_ok() {
@@ -112,28 +161,20 @@ fn a_client_that_does_not_read_its_responses_is_disconnected() {
 #[test]
 fn responses_that_nobody_reads_keep_no_permit() {
     let served = served(Limits { requests: 2, request_wait: LONG, ..Limits::default() });
-    let unread: Vec<_> = (0..4)
+    let mut unread: Vec<_> = (0..4)
         .map(|_| {
             let mut stream = served.connect();
-            // A window of 0, so that the server may send no body, and a request in
-            // HPACK (RFC 7541): GET, http, authority `a`, and the path.
-            let headers = [&[0x82, 0x86, 0x41, 1, b'a', 4, 15], &b"/guest?do=count"[..]].concat();
             let mut sent = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
-            sent.extend([0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0]);
-            sent.extend([0, 0, headers.len() as u8, 1, 5, 0, 0, 0, 1]);
-            sent.extend(headers);
+            // A window of 0, so that the server may send no body.
+            sent.extend([0, 0, 6, SETTINGS, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0]);
+            sent.extend(http2_get(1, "/guest?do=count"));
             stream.write_all(&sent).expect("a server that reads");
             stream
         })
         .collect();
-    for mut stream in &unread {
-        // The head of its response: a frame of the type HEADERS.
-        let mut frame = [0; 9];
-        while frame[3] != 1 {
-            stream.read_exact(&mut frame).expect("a frame");
-            let length = usize::from(frame[1]) << 8 | usize::from(frame[2]);
-            stream.read_exact(&mut vec![0; length]).expect("its content");
-        }
+    for stream in &mut unread {
+        // The head of its response.
+        while read_frame(stream).0 != HEADERS {}
     }
     assert_eq!(get(&served, "count", "").status, StatusCode::OK);
 }
@@ -371,4 +412,54 @@ fn several_host_headers_are_refused() {
     let mut stream = served.connect();
     stream.write_all(text("GET", "count", "", "host: b\r\n").as_bytes()).expect("sent");
     assert!(read_response(&mut stream).starts_with("HTTP/1.1 400 "));
+}
+
+#[test]
+fn a_coding_other_than_chunked_is_refused() {
+    let served = served(Limits::default());
+    for (coding, status) in [
+        ("chunked", "200"),
+        ("Chunked ", "200"),
+        ("gzip, chunked", "501"),
+        ("chunked, chunked", "501"),
+    ] {
+        let mut stream = served.connect();
+        let request = text("POST", "body", "", &format!("transfer-encoding: {coding}\r\n"));
+        write!(stream, "{request}0\r\n\r\n").expect("sent");
+        let response = read_response(&mut stream);
+        assert!(response.starts_with(&format!("HTTP/1.1 {status} ")), "{coding}: {response}");
+    }
+}
+
+#[test]
+fn the_authority_of_a_sibling_is_none_for_a_client() {
+    let served = served(Limits::default());
+    let ask = |target: &str, host: &str| {
+        let mut stream = served.connect();
+        write!(stream, "GET {target} HTTP/1.1\r\nhost: {host}\r\n\r\n").expect("sent");
+        read_response(&mut stream)
+    };
+    for host in ["hidden.spin.internal", "hidden.spin.internal:3000", "Hidden.SPIN.internal"] {
+        let response = ask("/guest?do=show", host);
+        assert!(response.starts_with("HTTP/1.1 400 "), "{host}: {response}");
+        let response = ask(&format!("http://{host}/guest?do=show"), "a.example");
+        assert!(response.contains("\"uri\":\"http://a.example/guest?do=show\""), "{response}");
+    }
+}
+
+#[test]
+fn a_target_of_http2_that_is_too_long_is_refused_and_the_connection_stays() {
+    let served = served(Limits::default());
+    let mut stream = served.connect();
+    stream.write_all(PREFACE).expect("sent");
+    for (id, length, is_ok) in [(1, 60_000, true), (3, 66_000, false), (5, 10, true)] {
+        let path = format!("/guest/{}?do=count", "x".repeat(length));
+        stream.write_all(&http2_get(id, &path)).expect("sent");
+        let (kind, content) = std::iter::repeat_with(|| read_frame(&mut stream))
+            .find(|(kind, _)| ![SETTINGS, WINDOW_UPDATE, DATA].contains(kind))
+            .expect("a response");
+        assert_eq!(kind, HEADERS, "{length}");
+        // The index of `:status: 200`.
+        assert_eq!(content[0] == 0x88, is_ok, "{length}: {content:?}");
+    }
 }

@@ -326,14 +326,15 @@ fn a_component_that_calls_a_blocking_function_or_an_older_interface_is_refused()
     {
         let folder = tempfile::tempdir().expect("a folder");
         let source = folder.path().join("blocking.wasm");
-        fs::write(&source, blocking(interface)).expect("written");
+        fs::write(&source, importing(interface)).expect("written");
         let error = Loader::new(application(&source).path()).load().err().expect("an error");
         let error = format!("{error:#}");
         assert!(error.contains(&format!("`{interface}`")), "{interface}: {error}");
     }
 }
 
-/// A component that imports the blocking function `changes`, and nothing else:
+/// A component that imports the blocking function `changes` from `interface`, and nothing
+/// else:
 ///
 /// ```text
 /// (component
@@ -342,7 +343,7 @@ fn a_component_that_calls_a_blocking_function_or_an_older_interface_is_refused()
 ///     (export "[method]connection.changes"
 ///       (func (param "self" (borrow 0)) (result u64))))))
 /// ```
-fn blocking(interface: &str) -> Vec<u8> {
+pub fn importing(interface: &str) -> Vec<u8> {
     fn prefixed(bytes: &[u8]) -> Vec<u8> {
         [&[bytes.len() as u8], bytes].concat()
     }
