@@ -16,11 +16,13 @@
 //! | [`prepare`], `toolchain` | building the components, and the compiler's target |
 //! | [`Loader`] | from a manifest to an application |
 //! | [`App`] | from a request to a component, on its route or as a chained request |
-//! | `instance` | the instances of a component |
+//! | `instance`, `ticket` | the instances of a component, and the requests in them |
 //! | `engine` | compiling components, and what they import |
 //! | `variables`, [`files`], `sqlite`, `outbound` | what a component may ask for, see, keep and call |
 //! | [`traces`] | spans of requests, and their export |
 //! | `database`, `network` | the file of SQLite, and the connections to other servers |
+//! | `statement`, `authorizer`, `values` | where a statement runs, what it may do, and its rows |
+//! | `memory`, `shares` | what an instance takes, and what all components share |
 //! | [`manifest`] | `spin.toml` |
 //! | `headers`, `router` | what a component is told, and which one gets a request |
 //! | `shard` | a thread for each core |
