@@ -1,6 +1,7 @@
 //! What a component can take of the host. One that wants more gets an error, and its
 //! neighbours are served.
 
+use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::thread;
@@ -8,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use host::{App, Limits};
 use http::{Method, StatusCode};
-use support::{Reply, request, send, send_to, serve};
+use support::{Lines, RUNTIME, Reply, request, send, send_to, serve};
 
-use crate::{loader, network, path};
+use crate::{guest, loader, network, path};
 
 const MIB: usize = 1 << 20;
 
@@ -70,6 +71,48 @@ fn the_host_keeps_at_most_10_000_resources_of_an_instance() {
     assert_eq!(ask(&app, "resources", "9000").body, "9000");
     assert_eq!(ask(&app, "resources", "11000").status, StatusCode::INTERNAL_SERVER_ERROR);
     assert!(ask_neighbour(&app, "resources", "9000").starts_with("200 "));
+}
+
+#[test]
+fn a_component_has_half_of_the_instances() {
+    guest();
+    let folder = tempfile::tempdir().expect("a folder");
+    let source = support::folder("target/wasm32-wasip2/release/guest.wasm");
+    let manifest = format!(
+        r#"spin_manifest_version = 2
+application.name = "two"
+trigger.http = [
+    {{ route = "/guest", component = "guest" }},
+    {{ route = "/neighbour", component = "neighbour" }},
+]
+component.guest = {{ source = {source:?} }}
+component.neighbour = {{ source = {source:?} }}
+"#
+    );
+    fs::write(folder.path().join("spin.toml"), manifest).expect("written");
+    let lines = Lines::default();
+    let request_wait = Duration::from_millis(100);
+    let limits = Limits { instances: 4, requests: 100, request_wait, ..Limits::default() };
+    let app = support::loader(folder.path()).limits(limits).log(lines.log()).load();
+    let app = app.expect("an application");
+    // Each instance has 16 at the same time.
+    let sleeping: Vec<_> = (0..32)
+        .map(|_| {
+            let (app, request) = (app.clone(), request(Method::GET, &path("sleep", "3000")));
+            RUNTIME.spawn(async move { app.handle(request).await.status() })
+        })
+        .collect();
+    let start = Instant::now();
+    while lines.text().matches("sleeping").count() < 32 {
+        assert!(start.elapsed() < Duration::from_secs(60), "{}", lines.text());
+        thread::sleep(Duration::from_millis(1));
+    }
+    assert_eq!(ask(&app, "count", "").status, StatusCode::SERVICE_UNAVAILABLE);
+    let neighbour = path("count", "").replace("/guest", "/neighbour");
+    assert_eq!(send(&app, request(Method::GET, &neighbour)).status, StatusCode::OK);
+    for status in sleeping {
+        assert_eq!(RUNTIME.block_on(status).expect("a status"), StatusCode::OK);
+    }
 }
 
 #[test]
