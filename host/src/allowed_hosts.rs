@@ -91,7 +91,7 @@ fn parse(text: &str) -> Option<AllowedHost> {
         Some((host, port)) if !port.ends_with(']') => (host, port),
         _ => (authority, ""),
     };
-    let scheme_of_port = scheme;
+    let usual_port = default_port(scheme);
     let scheme = match scheme {
         "*" => None,
         "http" | "https" => Some(scheme.to_owned()),
@@ -106,7 +106,7 @@ fn parse(text: &str) -> Option<AllowedHost> {
     let ports = match (port, port.split_once("..")) {
         ("*", _) => 0..=u16::MAX,
         ("", _) if host == Host::Application => 0..=u16::MAX,
-        ("", _) => default_port(scheme_of_port).map(|port| port..=port)?,
+        ("", _) => usual_port.map(|port| port..=port)?,
         // Without its end, as in Spin.
         (_, Some((start, end))) => start.parse().ok()?..=end.parse::<u16>().ok()?.checked_sub(1)?,
         (port, None) => port.parse().map(|port| port..=port).ok()?,

@@ -27,7 +27,7 @@ use crate::outbound::{Application, Target};
 use crate::output::Notice;
 use crate::router::{Match, Route, Router};
 use crate::shard;
-use crate::ticket::{Permit, ResponseBody, Ticket};
+use crate::ticket::{Permit, Ticket, TicketedBody};
 use crate::traces::Traces;
 
 /// The client of a chained request, as Spin names it.
@@ -128,7 +128,7 @@ impl App {
             return self.0.well_known(name);
         }
         match self.0.permit().await {
-            Some(permit) => self.0.route(request, client, Some(permit)).await,
+            Some(permit) => self.0.route(request, client, permit).await,
             None => {
                 let Limits { requests, request_wait, .. } = self.0.limits;
                 self.0.refusals.write(|| {
@@ -148,11 +148,12 @@ impl Application for Inner {
         self: Arc<Self>,
         target: Target,
         request: Request<Body>,
+        call: Permit,
     ) -> BoxFuture<'static, Result<Response<Body>, Error>> {
         async move {
             match target {
-                Target::Sibling(id) => self.call_component(&id, request).await,
-                Target::Application => Ok(self.call_self(request).await),
+                Target::Sibling(id) => self.call_component(&id, request, call).await,
+                Target::Application => Ok(self.call_self(request, call).await),
             }
         }
         .boxed()
@@ -160,7 +161,7 @@ impl Application for Inner {
 }
 
 impl Inner {
-    async fn permit(&self) -> Permit {
+    async fn permit(&self) -> Option<Permit> {
         if let Ok(permit) = self.permits.clone().try_acquire_owned() {
             return Some(permit);
         }
@@ -172,24 +173,25 @@ impl Inner {
         &self,
         id: &str,
         mut request: Request<Body>,
+        call: Permit,
     ) -> Result<Response<Body>, Error> {
         let component = self.components.get(id).ok_or(Error::InternalError(None))?;
         request.headers_mut().remove(HOST);
         headers::make_absolute(&mut request).map_err(|_| Error::HttpRequestUriInvalid)?;
         let found = Match::chained(&self.chained, request.uri().path());
-        Ok(self.run(id, component, request, found, CHAINED_CLIENT, None).await)
+        Ok(self.run(id, component, request, found, CHAINED_CLIENT, call).await)
     }
 
-    async fn call_self(&self, mut request: Request<Body>) -> Response<Body> {
-        if let Some(name) = well_known(request.uri().path()) {
-            return self.well_known(name);
-        }
+    async fn call_self(&self, mut request: Request<Body>, call: Permit) -> Response<Body> {
         let path = request.uri().path_and_query().cloned();
         *request.uri_mut() = path.map_or_else(Uri::default, Uri::from);
         let address = self.address.get().map_or(LOCAL_CLIENT, |address| headers::client(*address));
         request.headers_mut().insert(HOST, address);
         let is_head = request.method() == Method::HEAD;
-        let response = self.route(request, LOCAL_CLIENT, None).await;
+        let response = match well_known(request.uri().path()) {
+            Some(name) => self.well_known(name),
+            None => self.route(request, LOCAL_CLIENT, call).await,
+        };
         if is_head { response.map(|_| empty()) } else { response }
     }
 
@@ -266,7 +268,7 @@ impl Inner {
         loop {
             let error = match pool.handle(ticket.clone(), request).await {
                 Ok(response) => {
-                    return Ok(response.map(|body| ResponseBody::new(body, ticket).boxed_unsync()));
+                    return Ok(response.map(|body| TicketedBody::new(body, ticket).boxed_unsync()));
                 }
                 Err(error) => error.downcast::<InstantiationError<Arc<Ticket>>>()?,
             };

@@ -7,8 +7,13 @@ use rusqlite::ffi::SQLITE_ATTACH;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use tokio::time::Instant;
 
-/// The pragmas that change more than their own connection.
-const PROCESS_PRAGMAS: [&str; 3] = ["hard_heap_limit", "soft_heap_limit", "temp_store_directory"];
+/// The pragmas that change more than their own connection: others of this process, or who
+/// else may use the file.
+const SHARED_PRAGMAS: [&str; 4] =
+    ["hard_heap_limit", "locking_mode", "soft_heap_limit", "temp_store_directory"];
+
+/// The tables that SQLite computes in a single step.
+const COMPUTED_TABLES: [&str; 3] = ["dbstat", "json_each", "json_tree"];
 
 /// The functions that take no longer than a step of SQLite's machine should.
 const SHORT_FUNCTIONS: [&str; 4] = ["coalesce", "count", "max", "min"];
@@ -26,8 +31,7 @@ pub struct Authorizer {
     seen: Seen,
 }
 
-/// What was seen of a statement when it was prepared. One that was prepared before has
-/// nothing of it.
+/// What was seen of a statement when it was prepared. Empty for one from the cache.
 #[derive(Default)]
 struct Seen {
     /// Something of which a single step can be long.
@@ -78,9 +82,8 @@ impl Authorizer {
             AuthAction::Attach { .. } | AuthAction::Unknown { code: SQLITE_ATTACH, .. } => {
                 return Authorization::Deny;
             }
-            // Those of all connections in this process.
             AuthAction::Pragma { pragma_name, pragma_value: Some(_) }
-                if is_one_of(&PROCESS_PRAGMAS, pragma_name) =>
+                if is_one_of(&SHARED_PRAGMAS, pragma_name) =>
             {
                 return Authorization::Deny;
             }
@@ -108,6 +111,7 @@ fn can_be_long(action: &AuthAction<'_>) -> bool {
         AuthAction::Function { function_name } => !is_one_of(&SHORT_FUNCTIONS, function_name),
         // Counts the rows of a whole table.
         AuthAction::Read { column_name: "", .. } => true,
+        AuthAction::Read { table_name, .. } => is_one_of(&COMPUTED_TABLES, table_name),
         AuthAction::Pragma { .. } => true,
         _ => false,
     }

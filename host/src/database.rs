@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::authorizer::Authorizer;
 use crate::memory::Memory;
-use crate::shares::{One, Share, Total};
+use crate::shares::{Share, Slot, Total};
 use crate::statement::{Outcome, Statement, Turn};
 use crate::values::Value;
 
@@ -36,7 +36,7 @@ const MAX_STATEMENTS: usize = 128;
 const MAX_VALUE: c_int = 64 * 1024 * 1024;
 
 /// After how many steps of SQLite's machine a statement looks whether it must end.
-const STEPS: c_int = 1_000;
+const STEPS: c_int = 100;
 
 /// The database of an application.
 pub struct Database {
@@ -116,7 +116,7 @@ impl Grant {
     /// # Errors
     /// If the component has too many, or the file can't be created or opened.
     pub async fn connect(self, memory: Memory) -> Result<Connection, String> {
-        let counted = self.connections.take_one().ok_or("too many connections opened")?;
+        let counted = self.connections.take_slot().ok_or("too many connections opened")?;
         let (open, authorizer) = (Arc::new(()), Arc::<Authorizer>::default());
         let connect = {
             let (database, open) = (self.database.clone(), Arc::downgrade(&open));
@@ -136,7 +136,7 @@ pub struct Connection {
     /// Its statements end with it: with nobody left to wait for an endless one, the
     /// process would wait.
     _open: Arc<()>,
-    _counted: One,
+    _counted: Slot,
 }
 
 impl Connection {
@@ -182,6 +182,10 @@ impl Shared {
     pub async fn execute(self, sql: String, parameters: Vec<Value>) -> Outcome {
         let Self { grant, connection, authorizer, memory } = self;
         let Database { turn, state_dir, is_like_libsql, .. } = &*grant.database;
+        let mut waiting = memory.keep();
+        if !waiting.grow_to(sql.len() + parameters.iter().map(Value::size).sum::<usize>()) {
+            return Outcome::failed("there is no memory left for the parameters");
+        }
         let deadline = Instant::now() + BUSY_TIMEOUT;
         let turn = state_dir.is_some().then(|| turn.clone());
         let statement = Statement { sql, parameters, deadline, authorizer, turn, memory };

@@ -23,8 +23,10 @@ pub fn strip<B>(request: &mut Request<B>) {
         *request.uri_mut() = path.map_or_else(Uri::default, Uri::from);
     }
     let headers = request.headers_mut();
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
-    if host.is_some_and(names_sibling) {
+    let mut hosts = headers.get_all(HOST).iter();
+    let host = hosts.next().and_then(|host| host.to_str().ok());
+    // Several are an error in any case.
+    if host.is_some_and(names_sibling) && hosts.next().is_none() {
         headers.remove(HOST);
     }
     headers.remove(CONNECTION);

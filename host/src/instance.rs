@@ -27,7 +27,7 @@ use crate::log::{Log, Stdio};
 use crate::memory::Memory;
 use crate::network::Network;
 use crate::outbound::{Application, Outbound};
-use crate::shares::{One, Share};
+use crate::shares::{Share, Slot};
 use crate::sqlite::Databases;
 use crate::ticket::{Requests, Ticket};
 use crate::traces::Traces;
@@ -46,6 +46,9 @@ const MAX_IDLE: Duration = Duration::from_secs(1);
 /// How many entries each table of an instance has: of resources that the host keeps for
 /// it, of handles to those, and of what it waits for.
 const MAX_ENTRIES: usize = 10_000;
+
+/// How many files an instance has open, with what else WASI keeps for it beside HTTP.
+const MAX_FILES: usize = 256;
 
 /// How many bytes an instance passes to the host in one call.
 const MAX_PASSED: usize = 64 * 1024 * 1024;
@@ -72,7 +75,7 @@ pub struct InstanceBuilder {
     pub network: Arc<Network>,
     /// Whom it may call.
     pub allowed: Arc<[AllowedHost]>,
-    /// How often it may do so at the same time.
+    /// How many calls of its application may wait at the same time.
     pub calls: Arc<Semaphore>,
     /// Where its output goes.
     pub log: Log,
@@ -107,6 +110,7 @@ pub struct State {
     wasi: WasiCtx,
     http: WasiHttpCtx,
     table: ResourceTable,
+    files: ResourceTable,
     outbound: Outbound,
     memory: Memory,
     /// How many ticks have found the guest computing since it last took a
@@ -115,12 +119,12 @@ pub struct State {
     /// Whether it has paused since the last tick.
     paused: Arc<AtomicBool>,
     requests: Requests,
-    _counted: One,
+    _counted: Slot,
 }
 
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.files }
     }
 }
 
@@ -132,7 +136,7 @@ impl WasiHttpView for State {
 
 impl InstanceBuilder {
     fn store(&self) -> wasmtime::Result<Store<State>> {
-        let counted = self.instances.take_one().ok_or(NoneLeft)?;
+        let counted = self.instances.take_slot().ok_or(NoneLeft)?;
         let stdio = Stdio::new(self.log.clone(), self.id.clone());
         let mut wasi = WasiCtxBuilder::new();
         wasi.stdout(stdio.clone())
@@ -147,12 +151,15 @@ impl InstanceBuilder {
         let memory = Memory::new(self.memory.clone(), self.limits.memory);
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_ENTRIES);
+        let mut files = ResourceTable::new();
+        files.set_max_capacity(MAX_FILES);
         let state = State {
             variables: self.variables.clone(),
             databases: Databases::new(self.database.clone(), memory.clone()),
             wasi: wasi.build(),
             http: WasiHttpCtx::new(),
             table,
+            files,
             outbound: Outbound::new(
                 self.application.clone(),
                 self.network.clone(),
@@ -248,10 +255,9 @@ impl WorkerExpiration for Expiration {
             }
         }
         while self.next.as_mut().poll(context).is_ready() {
-            let is_left = status == WorkerStatus::PostReturn
-                && self.requests.have_ended()
-                && self.requests.is_late(self.after_response);
-            if is_idle || is_left {
+            let is_abandoned = status == WorkerStatus::PostReturn
+                && self.requests.is_abandoned(self.after_response);
+            if is_idle || is_abandoned {
                 return Poll::Ready(());
             }
             // wasmtime does not always poll when an instance becomes idle, so
@@ -268,19 +274,12 @@ pub struct Worker {
     requests: Requests,
 }
 
-impl Worker {
-    /// Whether a task has gone on for too long after a response.
-    fn is_late(&self) -> bool {
-        self.requests.is_late(self.builder.limits.after_response)
-    }
-}
-
 impl WorkerState for Worker {
     type StoreData = State;
     type RequestData = Arc<Ticket>;
 
     fn should_accept_request(&self, concurrent: usize, total: usize) -> ShouldAccept {
-        if total >= MAX_REQUESTS || self.is_late() {
+        if total >= MAX_REQUESTS || self.requests.is_late(self.builder.limits.after_response) {
             ShouldAccept::Never
         } else if concurrent >= MAX_CONCURRENT {
             ShouldAccept::No
@@ -311,10 +310,9 @@ impl WorkerState for Worker {
         if let Err(error) = result
             && application.strong_count() > 0
         {
-            let reason = match self.is_late() && !error.is::<Trap>() {
-                true => {
-                    format!("a task went on for {:?} after its response", limits.after_response)
-                }
+            let most = limits.after_response;
+            let reason = match self.requests.is_abandoned(most) && !error.is::<Trap>() {
+                true => format!("a task went on for {most:?} after the last response"),
                 false => format!("{error:?}"),
             };
             log.write(id, &format!("the instance ended: {reason}"));

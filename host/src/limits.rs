@@ -5,7 +5,10 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use sysinfo::{MemoryRefreshKind, RefreshKind, System};
+use sysinfo::{
+    MemoryRefreshKind, Process, ProcessRefreshKind, ProcessesToUpdate, RefreshKind, System,
+    get_current_pid,
+};
 
 /// The most instances at the same time, as in Spin (`crates/core/src/lib.rs`).
 const MAX_INSTANCES: usize = 1000;
@@ -26,16 +29,17 @@ pub struct Limits {
     /// many. A request that needs another one waits until one ends, for as long as
     /// `request_wait`.
     pub instances: usize,
-    /// How many connections to the database there may be at the same time, and to other
-    /// servers. A component can have at most half of each.
+    /// How many connections to the database there may be at the same time, of one component
+    /// at most half as many.
     pub database_connections: usize,
-    /// See `database_connections`.
+    /// How many connections to other servers there may be at the same time, of one component
+    /// at most half as many.
     pub sockets: usize,
     /// How long a task of an instance may go on after the response. Then the instance takes
     /// no other request, and ends once it has answered those that it has.
     pub after_response: Duration,
-    /// How many requests from outside may wait for a response at the same time. The
-    /// requests of components to each other do not count. So the instances
+    /// How many requests from outside are answered at the same time, up to the ends of their
+    /// responses. The requests of components to each other do not count. So the instances
     /// beyond this number are theirs, and components that call each other can't
     /// block each other.
     pub requests: usize,
@@ -102,8 +106,10 @@ fn memory_of_machine() -> usize {
         let memory = MemoryRefreshKind::nothing().with_ram();
         let system = System::new_with_specifics(RefreshKind::nothing().with_memory(memory));
         // Where nobody knows, there is no limit.
-        let Ok(system) = system else { return u64::MAX };
-        let limits = system.cgroup_limits();
+        let (Ok(mut system), Ok(id)) = (system, get_current_pid()) else { return u64::MAX };
+        let nothing = ProcessRefreshKind::nothing();
+        system.refresh_processes_specifics(ProcessesToUpdate::Some(&[id]), false, nothing);
+        let limits = system.process(id).and_then(Process::cgroup_limits);
         limits.map_or(system.total_memory(), |limits| limits.total_memory)
     });
     usize::try_from(*MEMORY).unwrap_or(usize::MAX)

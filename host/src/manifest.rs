@@ -305,8 +305,7 @@ impl Source {
         let mut variables = variables.chain(toml.variables.keys());
         if let Some(name) = variables.find(|name| !is_variable(name.get_ref())) {
             let message = format!(
-                "the variable `{}` must be words of lower-case letters and digits, joined by `_`, \
-                 and begin with a letter",
+                "the variable `{}` must be words of lower-case letters and digits, joined by `_`",
                 name.get_ref()
             );
             return Err(self.error(name.span(), message));
@@ -389,20 +388,18 @@ fn is_template(text: &str) -> bool {
 
 /// Whether `name` is one that Spin takes for a variable.
 fn is_variable(name: &str) -> bool {
-    let is_word = |word: &str| {
-        !word.is_empty()
-            && word.chars().all(|char| char.is_ascii_lowercase() || char.is_ascii_digit())
-    };
-    name.starts_with(|first: char| first.is_ascii_lowercase()) && name.split('_').all(is_word)
+    name.split('_').all(is_word) && !name.contains(|char: char| char.is_ascii_uppercase())
 }
 
 /// Whether `id` is one that Spin takes for a component.
 fn is_kebab_case(id: &str) -> bool {
-    let is_word = |word: &str| {
-        word.starts_with(|first: char| first.is_ascii_alphabetic())
-            && word.chars().all(|char| char.is_ascii_alphanumeric())
-            && (word.chars().all(|char| !char.is_ascii_uppercase())
-                || word.chars().all(|char| !char.is_ascii_lowercase()))
-    };
     id.split('-').all(is_word)
+}
+
+/// Whether `word` is a letter, followed by letters and digits, of one case.
+fn is_word(word: &str) -> bool {
+    word.starts_with(|first: char| first.is_ascii_alphabetic())
+        && word.chars().all(|char| char.is_ascii_alphanumeric())
+        && (word.chars().all(|char| !char.is_ascii_uppercase())
+            || word.chars().all(|char| !char.is_ascii_lowercase()))
 }

@@ -40,16 +40,14 @@ impl Memory {
 
     fn take(&self, size: usize) -> bool {
         let Account { component, most, taken } = &*self.0;
-        let sum = taken.load(Relaxed).saturating_add(size);
-        if sum > *most {
-            return false;
-        }
-        if sum <= FIRST {
-            component.take_anyway(size);
+        let sum = |taken: usize| taken.checked_add(size).filter(|sum| sum <= most);
+        let Ok(before) = taken.fetch_update(Relaxed, Relaxed, sum) else { return false };
+        if before + size <= FIRST {
+            component.take_beyond(size);
         } else if !component.take(size) {
+            taken.fetch_sub(size, Relaxed);
             return false;
         }
-        taken.fetch_add(size, Relaxed);
         true
     }
 }

@@ -26,7 +26,7 @@ use wasmtime_wasi_http::{Error, RequestOptions};
 
 use crate::body::{Body, Timed};
 use crate::shard;
-use crate::shares::{One, Share};
+use crate::shares::{Share, Slot};
 
 /// For how long a connection is kept without a request: less than this host itself
 /// keeps one.
@@ -126,7 +126,7 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let counted = self.sockets.take_one();
+        let counted = self.sockets.take_slot();
         let stream = self.connector.call(uri);
         async move {
             let counted = counted.ok_or(NoneLeft)?;
@@ -151,7 +151,7 @@ impl std::error::Error for NoneLeft {}
 /// A connection that is counted.
 pub struct Socket {
     stream: TokioIo<TcpStream>,
-    _counted: One,
+    _counted: Slot,
 }
 
 impl Socket {

@@ -11,9 +11,10 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiHttpHooks};
 use crate::allowed_hosts::{AllowedHost, sibling_id};
 use crate::body::Body;
 use crate::network::Network;
+use crate::ticket::Permit;
 use crate::traces::Traces;
 
-/// How many requests of a component wait for a response of its application at the same time,
+/// How many requests of a component its application answers at the same time,
 /// so that one that calls itself without end does not take all instances: each answers up
 /// to 16 of them.
 pub const MAX_CALLS: usize = 1000;
@@ -29,7 +30,7 @@ pub enum Target {
 
 /// Answers the requests of components that stay in this process.
 pub trait Application: Send + Sync {
-    /// Sends `request` to `target`.
+    /// Sends `request` to `target`. It keeps `call` until the response has ended.
     ///
     /// # Errors
     /// [`Error::InternalError`] if there is no such component.
@@ -37,6 +38,7 @@ pub trait Application: Send + Sync {
         self: Arc<Self>,
         target: Target,
         request: Request<Body>,
+        call: Permit,
     ) -> BoxFuture<'static, Result<Response<Body>, Error>>;
 }
 
@@ -85,15 +87,15 @@ impl WasiHttpHooks for Outbound {
         if !is_allowed {
             return Box::new(async { Err(Error::HttpRequestDenied) });
         }
-        let call = target.is_some().then(|| self.calls.clone().try_acquire_owned()).transpose();
-        let Ok(call) = call else {
-            return Box::new(async { Err(Error::ConnectionLimitReached) });
-        };
+        let target = target.map(|target| (target, self.calls.clone().try_acquire_owned()));
         let mut span = self.traces.outbound(&mut request);
         let (application, network) = (self.application.clone(), self.network.clone());
         Box::new(async move {
             let response = match (target, application.upgrade()) {
-                (Some(target), Some(application)) => application.call(target, request).await,
+                (Some((target, Ok(call))), Some(application)) => {
+                    application.call(target, request, call).await
+                }
+                (Some((_, Err(_))), _) => Err(Error::ConnectionLimitReached),
                 (Some(_), None) => Err(Error::ConnectionTerminated),
                 (None, _) => network.send(request, options).await,
             };
@@ -101,7 +103,6 @@ impl WasiHttpHooks for Outbound {
                 Ok(response) => span.answered(response.status()),
                 Err(error) => span.failed(error),
             }
-            drop(call);
             let response = response?;
             let sending: Box<Sending> = Box::new(async { Ok(()) });
             Ok((response, sending))

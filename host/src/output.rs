@@ -45,7 +45,7 @@ pub fn flush() {
     while is_written.recv_timeout(end.saturating_duration_since(Instant::now())).is_ok() {}
 }
 
-/// Something that an operator must know once, however often it happens.
+/// A message that is written at most once a minute.
 #[derive(Default)]
 pub struct Notice(Mutex<Option<Instant>>);
 

@@ -26,7 +26,8 @@ pub struct Server {
     shards: Shards,
     /// A permit for each connection that may be open at the same time.
     permits: Arc<Semaphore>,
-    notice: Notice,
+    accept_notice: Notice,
+    limit_notice: Notice,
 }
 
 impl Server {
@@ -77,7 +78,8 @@ impl Server {
             listener,
             shards: Shards::start()?,
             permits: Arc::new(Semaphore::new(connections)),
-            notice: Notice::default(),
+            accept_notice: Notice::default(),
+            limit_notice: Notice::default(),
         })
     }
 
@@ -140,7 +142,7 @@ impl Server {
             match accepted.and_then(|(stream, client)| Ok((stream.into_std()?, client))) {
                 Ok((stream, client)) => return (permit, stream, client),
                 Err(error) => {
-                    self.notice.write(|| format!("can't accept a connection: {error}"));
+                    self.accept_notice.write(|| format!("can't accept a connection: {error}"));
                     // Out of memory, for example: others may finish and free some.
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
@@ -153,7 +155,7 @@ impl Server {
             return permit;
         }
         let connections = self.served.app().limits().connections;
-        self.notice.write(|| {
+        self.limit_notice.write(|| {
             format!(
                 "{connections} connections are open, the limit; others wait until one closes \
                  (it depends on RLIMIT_NOFILE: raise that with `ulimit -n`)"

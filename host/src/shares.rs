@@ -27,9 +27,9 @@ pub struct Share {
 }
 
 impl Share {
-    /// Takes one, until what this returns is dropped. `None` if none is left.
-    pub fn take_one(self: &Arc<Self>) -> Option<One> {
-        self.take(1).then(|| One(self.clone()))
+    /// Takes a slot. `None` if none is left.
+    pub fn take_slot(self: &Arc<Self>) -> Option<Slot> {
+        self.take(1).then(|| Slot(self.clone()))
     }
 
     /// Takes `amount`, if as much is left.
@@ -45,7 +45,7 @@ impl Share {
     }
 
     /// Takes `amount`, even if nothing is left.
-    pub fn take_anyway(&self, amount: usize) {
+    pub fn take_beyond(&self, amount: usize) {
         self.own.taken.fetch_add(amount, Relaxed);
         self.total.0.taken.fetch_add(amount, Relaxed);
     }
@@ -57,10 +57,10 @@ impl Share {
     }
 }
 
-/// One of a total, which is given back when this is dropped.
-pub struct One(Arc<Share>);
+/// A slot of a total, which is given back when this is dropped.
+pub struct Slot(Arc<Share>);
 
-impl Drop for One {
+impl Drop for Slot {
     fn drop(&mut self) {
         self.0.give_back(1);
     }

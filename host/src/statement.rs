@@ -12,8 +12,8 @@ use crate::authorizer::Authorizer;
 use crate::memory::{Kept, Memory};
 use crate::values::{Row, Value};
 
-/// How long a statement can take that writes, once it has its turn: less than another one
-/// waits for its own, so that no statement alone keeps others from writing.
+/// How long a statement can take that is no read, once it has its turn: less than another
+/// one waits for its own, so that none alone keeps others from writing.
 const MAX_WRITE: Duration = Duration::from_secs(4);
 
 /// The most that the rows of one statement can hold, in bytes. Spin buffers as much.
@@ -117,31 +117,33 @@ impl Statement {
         let mut statement = connection.prepare_cached(&self.sql).map_err(text)?;
         let transaction = connection.transaction_state(Some("main")).map_err(text)?;
         // A pragma only counts as a write.
-        let writes =
+        let needs_turn =
             !statement.readonly() && !self.is_pragma() && !self.authorizer.writes_only_elsewhere();
         // A transaction has had its turn when it first wrote. If it has only read, one that
         // writes may wait for it to end.
         let turn = match (&self.turn, transaction) {
-            (Some(turn), TransactionState::None) if writes => {
+            (Some(turn), TransactionState::None) if needs_turn => {
                 let turn = turn.try_lock_until(self.deadline.into_std()).ok_or(LOCKED)?;
                 connection.busy_timeout(self.remaining()).map_err(text)?;
                 Some(turn)
             }
             _ => None,
         };
-        let keeps_others_waiting = writes || transaction == TransactionState::Write;
-        self.authorizer.end_at(keeps_others_waiting.then(|| Instant::now() + MAX_WRITE));
+        let can_write = !statement.readonly() || transaction == TransactionState::Write;
+        self.authorizer.end_at(can_write.then(|| Instant::now() + MAX_WRITE));
         let mut outcome = self.query(&mut statement, MAX_ROWS);
         // Hands it to the statement that has waited longest.
         if let Some(turn) = turn {
             MutexGuard::unlock_fair(turn);
         }
         if outcome.error.as_deref() == Some(INTERRUPTED) && self.authorizer.is_over() {
-            outcome.error = Some(format!("the statement has written for {MAX_WRITE:?}, the limit"));
+            outcome.error = Some(format!(
+                "the statement has run for {MAX_WRITE:?}, the limit of one that writes"
+            ));
         }
         self.authorizer.end_at(None);
-        // Only what is short, or writes to the file, may be found prepared: nothing is seen
-        // of that.
+        // A statement from the cache is not prepared again, so nothing is seen of it. Only
+        // those are kept for which that does not matter.
         if self.authorizer.is_long() || self.authorizer.writes_only_elsewhere() {
             statement.discard();
         }

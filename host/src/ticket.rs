@@ -1,5 +1,6 @@
 //! The requests of an instance, from their start to the end of their responses.
 
+use std::mem;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::{Context, Poll};
@@ -12,12 +13,14 @@ use wasmtime_wasi_http::Error;
 
 use crate::body::Body;
 
-/// The permit of a request from outside to be answered. A chained request has none.
-pub type Permit = Option<OwnedSemaphorePermit>;
+/// The permit of a request to be answered: of the server, or, if it is chained, of the
+/// component that sent it.
+pub type Permit = OwnedSemaphorePermit;
 
-/// A request, whose permit is given back once its response has ended.
+/// A request, whose permit is given back once its response has ended, or once the instance
+/// that answers it is idle.
 pub struct Ticket {
-    permit: Mutex<Permit>,
+    permit: Mutex<Option<Permit>>,
     /// Those of the instance that answers it.
     requests: OnceLock<Requests>,
 }
@@ -25,7 +28,7 @@ pub struct Ticket {
 impl Ticket {
     /// The ticket of a request that no instance has taken yet.
     pub fn new(permit: Permit) -> Arc<Self> {
-        Arc::new(Self { permit: Mutex::new(permit), requests: OnceLock::new() })
+        Arc::new(Self { permit: Mutex::new(Some(permit)), requests: OnceLock::new() })
     }
 }
 
@@ -47,8 +50,8 @@ struct State {
     open: usize,
     /// The tickets since the instance was idle.
     tickets: Vec<Weak<Ticket>>,
-    /// When the first response since then ended.
-    first_end: Option<Instant>,
+    /// When the first and the last response since then ended.
+    ends: Option<(Instant, Instant)>,
 }
 
 impl Requests {
@@ -63,15 +66,18 @@ impl Requests {
     fn ended(&self) {
         let mut state = self.state();
         state.open -= 1;
-        state.first_end.get_or_insert_with(Instant::now);
+        let now = Instant::now();
+        state.ends = Some(state.ends.map_or((now, now), |(first, _)| (first, now)));
     }
 
     /// Notes that the instance is idle: of its responses, it has given all to the host, so
     /// a client that does not read one takes nothing from others.
     pub fn idle(&self) {
         let mut state = self.state();
-        state.first_end = None;
-        for ticket in state.tickets.drain(..).filter_map(|ticket| ticket.upgrade()) {
+        state.ends = None;
+        let tickets = mem::take(&mut state.tickets);
+        drop(state);
+        for ticket in tickets.iter().filter_map(Weak::upgrade) {
             drop(lock(&ticket.permit).take());
         }
     }
@@ -79,12 +85,13 @@ impl Requests {
     /// Whether the instance still works `most` after the end of a response. It may do so
     /// for other requests: they are answered, but it should take no new ones.
     pub fn is_late(&self, most: Duration) -> bool {
-        self.state().first_end.is_some_and(|end| end.elapsed() > most)
+        self.state().ends.is_some_and(|(first, _)| first.elapsed() > most)
     }
 
-    /// Whether all responses have ended.
-    pub fn have_ended(&self) -> bool {
-        self.state().open == 0
+    /// Whether the instance still works `most` after the end of the last response.
+    pub fn is_abandoned(&self, most: Duration) -> bool {
+        let state = self.state();
+        state.open == 0 && state.ends.is_some_and(|(_, last)| last.elapsed() > most)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -97,19 +104,19 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// The body of a response, which keeps the ticket of its request until it has ended.
-pub struct ResponseBody {
+pub struct TicketedBody {
     body: Body,
     ticket: Option<Arc<Ticket>>,
 }
 
-impl ResponseBody {
+impl TicketedBody {
     /// The body `body` of the response to the request of `ticket`.
     pub fn new(body: Body, ticket: Arc<Ticket>) -> Self {
         Self { body, ticket: Some(ticket) }
     }
 }
 
-impl http_body::Body for ResponseBody {
+impl http_body::Body for TicketedBody {
     type Data = Bytes;
     type Error = Error;
 

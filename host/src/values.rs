@@ -44,7 +44,8 @@ impl Row {
 }
 
 impl Value {
-    fn size(&self) -> usize {
+    /// How many bytes it takes.
+    pub fn size(&self) -> usize {
         size_of::<Self>()
             + match self {
                 Self::Text(text) => text.len(),

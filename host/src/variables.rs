@@ -63,7 +63,7 @@ pub fn of_application(
             manifest.variables.keys().collect::<Vec<_>>()
         );
     }
-    let file = dot_env()?;
+    let file = if manifest.variables.is_empty() { BTreeMap::new() } else { dot_env()? };
     let values = manifest.variables.iter().filter_map(|(name, variable)| {
         let key = format!("SPIN_VARIABLE_{}", name.to_uppercase());
         let value = given.get(name).cloned();

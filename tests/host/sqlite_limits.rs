@@ -74,6 +74,7 @@ fn a_component_names_no_file_by_an_expression_and_changes_nothing_of_the_process
             "PRAGMA main.\"Temp_Store_Directory\"('{}')",
             "PRAGMA soft_heap_limit = 1",
             "PRAGMA hard_heap_limit = 1",
+            "PRAGMA locking_mode = EXCLUSIVE",
         ],
         |script| get(&app, "execute", script),
     );
@@ -240,7 +241,7 @@ fn an_endless_write_ends_before_others_give_up() {
     rows(&app, &["CREATE TABLE kept (value)"]);
     let endless = format!("INSERT INTO kept {ENDLESS}");
     let ended = outcomes(&get(&app, "execute", &script(&[&endless]))).remove(0);
-    assert_error(&ended, "the statement has written for 4s, the limit");
+    assert_error(&ended, "the statement has run for 4s, the limit of one that writes");
 }
 
 #[test]
