@@ -81,6 +81,7 @@ impl App {
         B::Error: Into<Error>,
     {
         let mut request = request.map(|body| body.map_err(Into::into).boxed_unsync());
+        headers::strip(&mut request);
         if request.uri().authority().is_none() && !request.headers().contains_key(HOST) {
             request.headers_mut().insert(HOST, HeaderValue::from_static("localhost"));
         }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use rusqlite::hooks::AuthContext;
 use rusqlite::limits::Limit;
 use tokio::runtime::Handle;
-use tokio::sync::{Mutex as AsyncMutex, Semaphore};
+use tokio::sync::Mutex as AsyncMutex;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
 
@@ -27,10 +27,6 @@ const FILE: &str = "sqlite_db.db";
 /// How long a statement waits in all: for its turn on the connection, for its turn to
 /// write, and for a lock that another process has on the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How many statements of a component run at the same time: fewer than a runtime has
-/// threads that may block, of which there are 512.
-const MAX_STATEMENTS: usize = 128;
 
 /// How long a value can be, in bytes.
 const MAX_VALUE: c_int = 64 * 1024 * 1024;
@@ -59,11 +55,7 @@ impl Database {
 
     /// The database as a component may use it.
     pub fn grant(self: &Arc<Self>) -> Grant {
-        Grant {
-            database: self.clone(),
-            connections: self.connections.share(),
-            statements: Arc::new(Semaphore::new(MAX_STATEMENTS)),
-        }
+        Grant { database: self.clone(), connections: self.connections.share() }
     }
 
     /// Opens a connection, whose statements fail once `open` is gone.
@@ -107,7 +99,6 @@ fn create(dir: &Path) -> io::Result<()> {
 pub struct Grant {
     database: Arc<Database>,
     connections: Arc<Share>,
-    statements: Arc<Semaphore>,
 }
 
 impl Grant {
@@ -207,14 +198,8 @@ impl Shared {
             }
             connection
         };
-        let Ok(Ok(permit)) = timeout_at(deadline, grant.statements.acquire_owned()).await else {
-            return Outcome::failed(format!("{MAX_STATEMENTS} statements run, the limit"));
-        };
-        let run = move || {
-            let _permit = permit;
-            statement.run(&connection)
-        };
-        spawn_blocking(run).await.unwrap_or_else(Outcome::failed)
+        let outcome = spawn_blocking(move || statement.run(&connection)).await;
+        outcome.unwrap_or_else(Outcome::failed)
     }
 }
 

@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
 use crate::allowed_hosts::AllowedHost;
@@ -115,8 +115,8 @@ pub struct Component {
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
     /// Its variables: templates of the application's.
-    #[serde(default)]
-    pub variables: BTreeMap<Spanned<String>, String>,
+    #[serde(default, deserialize_with = "by_name")]
+    pub variables: BTreeMap<String, String>,
     /// The databases that it may use.
     #[serde(default)]
     pub sqlite_databases: Vec<Spanned<String>>,
@@ -190,7 +190,7 @@ struct Toml {
     spin_manifest_version: Spanned<toml::Value>,
     application: Application,
     #[serde(default)]
-    variables: BTreeMap<Spanned<String>, Variable>,
+    variables: BTreeMap<Spanned<VariableName>, Variable>,
     trigger: Triggers,
     #[serde(default)]
     component: BTreeMap<Spanned<String>, Component>,
@@ -301,22 +301,15 @@ impl Source {
             );
             return Err(self.error(id.span(), message));
         }
-        let variables = toml.component.values().flat_map(|component| component.variables.keys());
-        let mut variables = variables.chain(toml.variables.keys());
-        if let Some(name) = variables.find(|name| !is_variable(name.get_ref())) {
-            let message = format!(
-                "the variable `{}` must be words of lower-case letters and digits, joined by `_`",
-                name.get_ref()
-            );
-            return Err(self.error(name.span(), message));
-        }
         let both_or_neither =
             |variable: &&Variable| variable.required == variable.default.is_some();
         if let Some((name, _)) =
             toml.variables.iter().find(|(_, variable)| both_or_neither(variable))
         {
-            let message =
-                format!("the variable `{}` must be `required` or have a `default`", name.get_ref());
+            let message = format!(
+                "the variable `{}` must be `required` or have a `default`",
+                name.get_ref().0
+            );
             return Err(self.error(name.span(), message));
         }
         let hosts = toml.component.values().flat_map(|component| &component.allowed_outbound_hosts);
@@ -334,7 +327,7 @@ impl Source {
             return Err(self.error(label.span(), message));
         }
         let variables = toml.variables.into_iter();
-        let variables = variables.map(|(name, variable)| (name.into_inner(), variable)).collect();
+        let variables = variables.map(|(name, variable)| (name.into_inner().0, variable)).collect();
         let components = toml.component.into_iter();
         let components: BTreeMap<_, _> =
             components.map(|(id, component)| (id.into_inner(), component)).collect();
@@ -386,9 +379,28 @@ fn is_template(text: &str) -> bool {
     text.contains("{{")
 }
 
-/// Whether `name` is one that Spin takes for a variable.
-fn is_variable(name: &str) -> bool {
-    name.split('_').all(is_word) && !name.contains(|char: char| char.is_ascii_uppercase())
+/// A name that Spin takes for a variable.
+#[derive(Deserialize, Eq, Ord, PartialEq, PartialOrd)]
+#[serde(try_from = "String")]
+struct VariableName(String);
+
+impl TryFrom<String> for VariableName {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        let is_name = name.split('_').all(is_word) && name == name.to_ascii_lowercase();
+        is_name.then(|| Self(name.clone())).ok_or_else(|| {
+            format!(
+                "the variable `{name}` must be words of lower-case letters and digits, joined by `_`"
+            )
+        })
+    }
+}
+
+/// Reads the values of variables.
+fn by_name<'de, D: Deserializer<'de>>(toml: D) -> Result<BTreeMap<String, String>, D::Error> {
+    let values = BTreeMap::<VariableName, String>::deserialize(toml)?;
+    Ok(values.into_iter().map(|(name, value)| (name.0, value)).collect())
 }
 
 /// Whether `id` is one that Spin takes for a component.

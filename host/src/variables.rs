@@ -93,7 +93,6 @@ pub fn of_component(
 ) -> Result<Values> {
     let values = component.variables.iter().map(|(name, template)| {
         let value = expand(template, application);
-        let name = name.get_ref();
         Ok((name.clone(), value.with_context(|| format!("the variable `{name}`"))?))
     });
     Ok(Arc::new(values.collect::<Result<_>>()?))

@@ -1,7 +1,5 @@
 //! Errors, which clients get as problem documents (RFC 9457).
 
-use std::time::Duration;
-
 use http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, StatusCode};
 use serde::Serialize;
@@ -67,10 +65,9 @@ impl Problem {
         Self { header, ..Self::new(StatusCode::METHOD_NOT_ALLOWED, detail) }
     }
 
-    /// 408: the body did not arrive within `time`.
-    pub fn request_timeout(time: Duration) -> Self {
-        let detail = format!("The body did not arrive within {} seconds.", time.as_secs());
-        Self::new(StatusCode::REQUEST_TIMEOUT, detail)
+    /// 408: the body did not arrive in time.
+    pub fn request_timeout() -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "The body did not arrive in time.")
     }
 
     /// 409: the state of the resource does not allow it. `response` is the name of a

@@ -234,9 +234,12 @@ impl Request {
         let read = wasi::within(MAX_BODY_TIME, body.read(length, MAX_BODY)).await;
         // Without a body that was too slow: its last read was cancelled, so whether it has
         // ended is unknown.
-        let read = read.ok_or_else(|| Problem::request_timeout(MAX_BODY_TIME))?;
+        let read = read.ok_or_else(Problem::request_timeout)?;
         self.body.set(Some(body));
-        let content = read.map_err(|_| Problem::bad_request("The body broke off."))?;
+        let content = read.map_err(|error| match wasi::is_timeout(&error) {
+            true => Problem::request_timeout(),
+            false => Problem::bad_request("The body broke off."),
+        })?;
         content.ok_or_else(|| Problem::content_too_large(MAX_BODY))
     }
 

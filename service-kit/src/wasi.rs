@@ -188,6 +188,11 @@ impl Body {
     }
 }
 
+/// Whether a body has failed because it came too slowly for the server.
+pub(crate) fn is_timeout(error: &ErrorCode) -> bool {
+    matches!(error, ErrorCode::ConnectionReadTimeout)
+}
+
 /// The response of another component. Its body has not been read yet.
 pub(crate) struct ClientResponse {
     pub(crate) status: StatusCode,

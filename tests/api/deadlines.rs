@@ -112,7 +112,7 @@ fn a_deadline_that_is_not_a_number_is_500_and_logged() {
 }
 
 #[test]
-fn a_body_that_drips_is_408_after_thirty_seconds() {
+fn a_body_that_drips_is_408() {
     let served = support::serve(loader().load().expect("an application"));
     let mut stream = served.connect();
     stream.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
@@ -128,5 +128,5 @@ fn a_body_that_drips_is_408_after_thirty_seconds() {
         assert!(start.elapsed() < Duration::from_secs(50), "no answer");
     }
     assert_eq!(String::from_utf8_lossy(&answer), "HTTP/1.1 408");
-    assert!(start.elapsed() >= Duration::from_secs(29), "{:?}", start.elapsed());
+    assert!(start.elapsed() >= Duration::from_secs(9), "{:?}", start.elapsed());
 }

@@ -167,6 +167,11 @@ impl Body {
     }
 }
 
+/// Whether a body has failed because it came too slowly for the server.
+pub(crate) fn is_timeout(error: &hyper::Error) -> bool {
+    error.is_timeout()
+}
+
 /// The response of another service. Its body has not been read yet.
 pub(crate) struct ClientResponse {
     pub(crate) status: StatusCode,
