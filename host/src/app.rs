@@ -27,7 +27,7 @@ use crate::outbound::{Application, Target};
 use crate::output::Notice;
 use crate::router::{Match, Route, Router};
 use crate::shard;
-use crate::ticket::{Permit, Ticket, TicketedBody};
+use crate::ticket::{Permit, Ticket};
 use crate::traces::Traces;
 
 /// The client of a chained request, as Spin names it.
@@ -268,9 +268,7 @@ impl Inner {
         let ticket = Ticket::new(permit);
         loop {
             let error = match pool.handle(ticket.clone(), request).await {
-                Ok(response) => {
-                    return Ok(response.map(|body| TicketedBody::new(body, ticket).boxed_unsync()));
-                }
+                Ok(response) => return Ok(response.map(|body| ticket.keep_until_end(body))),
                 Err(error) => error.downcast::<InstantiationError<Arc<Ticket>>>()?,
             };
             let cause = &error.error;

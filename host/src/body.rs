@@ -23,6 +23,38 @@ pub fn full(content: impl Into<Bytes>) -> Body {
     Full::new(content.into()).map_err(|never| match never {}).boxed_unsync()
 }
 
+/// What a poll of a body gives.
+pub type Polled = Poll<Option<Result<Frame<Bytes>, Error>>>;
+
+/// `body`, with a `look` at each poll of it.
+pub fn inspect(body: Body, look: impl FnMut(&Polled) + Send + Unpin + 'static) -> Body {
+    Inspected { body, look }.boxed_unsync()
+}
+
+struct Inspected<L> {
+    body: Body,
+    look: L,
+}
+
+impl<L: FnMut(&Polled) + Unpin> http_body::Body for Inspected<L> {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Polled {
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        (self.look)(&polled);
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
 /// A body that fails if its reader has to wait too long for a part of it.
 pub struct Timed<B> {
     body: B,
@@ -41,10 +73,7 @@ impl<B: http_body::Body<Data = Bytes, Error = Error> + Unpin> http_body::Body fo
     type Data = Bytes;
     type Error = Error;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Polled {
         if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
             self.waiting = None;
             return Poll::Ready(frame);

@@ -19,7 +19,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Request;
 use http::header::EXPECT;
-use http_body::{Body as _, Frame, SizeHint};
+use http_body::{Body as _, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -35,7 +35,7 @@ use wasmtime_wasi_http::Error;
 
 use crate::access_log::Access;
 use crate::app::App;
-use crate::body::Body;
+use crate::body::{self, Body, Polled};
 use crate::headers;
 
 /// How much is read of a body that nobody wants, in bytes.
@@ -90,13 +90,8 @@ impl Connection {
                     has_begun.store(true, Relaxed);
                     drop(owed);
                     let access = access.map(|access| access.answered(&response));
-                    Ok::<_, Infallible>(response.map(|body| ResponseBody {
-                        body,
-                        answering,
-                        owed: None,
-                        access,
-                        _app: app,
-                    }))
+                    let body = |body| owed_body(body, app, answering, access);
+                    Ok::<_, Infallible>(response.map(body))
                 }
             })
         };
@@ -202,44 +197,21 @@ impl Drop for Owed {
     }
 }
 
-/// The body of a response, which a component owes while it is awaited.
-struct ResponseBody {
-    body: Body,
-    answering: Answering,
-    owed: Option<Owed>,
-    /// Logged at its end.
-    access: Option<Access>,
-    /// The application must not end before the body does.
-    _app: App,
-}
-
-impl http_body::Body for ResponseBody {
-    type Data = Bytes;
-    type Error = Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let frame = Pin::new(&mut self.body).poll_frame(context);
-        match (&frame, &self.owed) {
-            (Poll::Pending, None) => self.owed = Some(self.answering.0.owe()),
-            (Poll::Pending, Some(_)) => {}
-            (Poll::Ready(_), _) => self.owed = None,
-        }
-        if let (Poll::Ready(Some(Ok(frame))), Some(access)) = (&frame, &mut self.access) {
+/// The body of a response of `app`, which must not end before it. A component owes it while
+/// it is awaited, and `access` is logged at its end.
+fn owed_body(body: Body, app: App, answering: Answering, mut access: Option<Access>) -> Body {
+    let mut owed = None;
+    body::inspect(body, move |polled| {
+        let _app = &app;
+        let Poll::Ready(frame) = polled else {
+            owed.get_or_insert_with(|| answering.0.owe());
+            return;
+        };
+        owed = None;
+        if let (Some(Ok(frame)), Some(access)) = (frame, &mut access) {
             access.sent(frame.data_ref().map_or(0, Bytes::len));
         }
-        frame
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
+    })
 }
 
 fn with_body(
@@ -279,10 +251,7 @@ impl http_body::Body for RequestBody {
     type Data = Bytes;
     type Error = Error;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Polled {
         // From now on, a client that waits for `100 Continue` gets it.
         self.will_send = true;
         let Some(body) = &mut self.body else { return Poll::Ready(None) };

@@ -78,8 +78,8 @@ impl Outcome {
 impl Statement {
     /// Runs a short read on this thread, because it would take longer to wake another one.
     /// `None` if it is no read, has to wait, can be long, or fails: it has changed nothing,
-    /// and can run again on a thread that may block. Only a cold page of the file can make
-    /// it long.
+    /// and can run again on a thread that may block. Only a cold page of the file and a
+    /// full-text search can make it long.
     pub fn read_at_once(&self, connection: &Connection) -> Option<Outcome> {
         // In a transaction, a COMMIT counts as a read.
         let can_be_short = self.sql.len() <= MAX_SHORT_TEXT && !self.is_pragma();

@@ -1,17 +1,13 @@
 //! The requests of an instance, from their start to the end of their responses.
 
 use std::mem;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use http_body::{Frame, SizeHint};
 use tokio::sync::OwnedSemaphorePermit;
-use wasmtime_wasi_http::Error;
 
-use crate::body::Body;
+use crate::body::{self, Body};
 
 /// The permit of a request to be answered: of the server, or, if it is chained, of the
 /// component that sent it.
@@ -29,6 +25,16 @@ impl Ticket {
     /// The ticket of a request that no instance has taken yet.
     pub fn new(permit: Permit) -> Arc<Self> {
         Arc::new(Self { permit: Mutex::new(Some(permit)), requests: OnceLock::new() })
+    }
+
+    /// `body`, which keeps the ticket until it has ended.
+    pub fn keep_until_end(self: Arc<Self>, body: Body) -> Body {
+        let mut ticket = Some(self);
+        body::inspect(body, move |polled| {
+            if let Poll::Ready(None | Some(Err(_))) = polled {
+                drop(ticket.take());
+            }
+        })
     }
 }
 
@@ -101,41 +107,4 @@ impl Requests {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The body of a response, which keeps the ticket of its request until it has ended.
-pub struct TicketedBody {
-    body: Body,
-    ticket: Option<Arc<Ticket>>,
-}
-
-impl TicketedBody {
-    /// The body `body` of the response to the request of `ticket`.
-    pub fn new(body: Body, ticket: Arc<Ticket>) -> Self {
-        Self { body, ticket: Some(ticket) }
-    }
-}
-
-impl http_body::Body for TicketedBody {
-    type Data = Bytes;
-    type Error = Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let frame = Pin::new(&mut self.body).poll_frame(context);
-        if let Poll::Ready(None | Some(Err(_))) = frame {
-            self.ticket = None;
-        }
-        frame
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
 }

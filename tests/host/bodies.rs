@@ -69,10 +69,14 @@ fn clients_whose_bodies_drip_do_not_lock_others_out() {
 #[test]
 fn a_component_may_read_a_body_as_slowly_as_it_likes() {
     let served = serve(loader().load().expect("an application"));
-    // All of it is there before the component reads its first part.
-    let mut stream = post(&served.address, "read-slowly", "6000");
-    stream.write_all(&[BYTE, END].concat()).expect("sent");
-    assert!(read_response(&mut stream).contains("\r\n1\r\n"));
+    let mut stream = post(&served.address, "read-slowly", "1500");
+    // The component waits for each byte, but for a tenth of a second only.
+    for _ in 0..8 {
+        stream.write_all(BYTE).expect("sent");
+        thread::sleep(Duration::from_millis(1600));
+    }
+    stream.write_all(END).expect("sent");
+    assert!(read_response(&mut stream).contains("\r\n8\r\n"));
 }
 
 #[test]
