@@ -19,7 +19,7 @@ use wasmtime_wasi_http::handler::{InstantiationError, ProxyHandler};
 
 use crate::body::{Body, empty, full};
 use crate::headers;
-use crate::instance::{InstancePool, NoneLeft};
+use crate::instance::InstancePool;
 use crate::limits::Limits;
 use crate::log::Log;
 use crate::manifest::Manifest;
@@ -27,6 +27,7 @@ use crate::outbound::{Application, Target};
 use crate::output::Notice;
 use crate::router::{Match, Route, Router};
 use crate::shard;
+use crate::shares::NoneLeft;
 use crate::ticket::{Permit, Ticket};
 use crate::traces::Traces;
 

@@ -107,7 +107,7 @@ impl Grant {
     /// # Errors
     /// If the component has too many, or the file can't be created or opened.
     pub async fn connect(self, memory: Memory) -> Result<Connection, String> {
-        let counted = self.connections.take_slot().ok_or("too many connections opened")?;
+        let counted = self.connections.take_slot().map_err(|_| "too many connections opened")?;
         let (open, authorizer) = (Arc::new(()), Arc::<Authorizer>::default());
         let connect = {
             let (database, open) = (self.database.clone(), Arc::downgrade(&open));

@@ -1,8 +1,6 @@
 //! Instances of components: what each one contains, how long it lives, and what
 //! it may use.
 
-use std::error::Error;
-use std::fmt;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
@@ -89,18 +87,6 @@ pub struct InstanceBuilder {
     pub memory: Arc<Share>,
 }
 
-/// There is no instance left for a component.
-#[derive(Debug)]
-pub struct NoneLeft;
-
-impl fmt::Display for NoneLeft {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("all instances that the component may have are busy")
-    }
-}
-
-impl Error for NoneLeft {}
-
 /// What the host keeps for an instance.
 pub struct State {
     /// The component's variables.
@@ -136,7 +122,7 @@ impl WasiHttpView for State {
 
 impl InstanceBuilder {
     fn store(&self) -> wasmtime::Result<Store<State>> {
-        let counted = self.instances.take_slot().ok_or(NoneLeft)?;
+        let counted = self.instances.take_slot()?;
         let stdio = Stdio::new(self.log.clone(), self.id.clone());
         let mut wasi = WasiCtxBuilder::new();
         wasi.stdout(stdio.clone())

@@ -1,7 +1,6 @@
 //! Requests that leave this process.
 
 use std::error::Error as _;
-use std::fmt;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
@@ -26,7 +25,7 @@ use wasmtime_wasi_http::{Error, RequestOptions};
 
 use crate::body::{Body, Timed};
 use crate::shard;
-use crate::shares::{Share, Slot};
+use crate::shares::{NoneLeft, Share, Slot};
 
 /// For how long a connection is kept without a request: less than this host itself
 /// keeps one.
@@ -128,25 +127,9 @@ impl Service<Uri> for Connector {
     fn call(&mut self, uri: Uri) -> Self::Future {
         let counted = self.sockets.take_slot();
         let stream = self.connector.call(uri);
-        async move {
-            let counted = counted.ok_or(NoneLeft)?;
-            Ok(Socket { stream: stream.await?, _counted: counted })
-        }
-        .boxed()
+        async move { Ok(Socket { _counted: counted?, stream: stream.await? }) }.boxed()
     }
 }
-
-/// There is no connection left for a component.
-#[derive(Debug)]
-struct NoneLeft;
-
-impl fmt::Display for NoneLeft {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the component has all the connections that it may have")
-    }
-}
-
-impl std::error::Error for NoneLeft {}
 
 /// A connection that is counted.
 pub struct Socket {

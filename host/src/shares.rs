@@ -1,6 +1,8 @@
 //! What the components of an application share: memory, instances, connections, sockets.
 //! None takes more than half of a total, so that a greedy one leaves something to others.
 
+use std::error::Error;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -27,9 +29,12 @@ pub struct Share {
 }
 
 impl Share {
-    /// Takes a slot. `None` if none is left.
-    pub fn take_slot(self: &Arc<Self>) -> Option<Slot> {
-        self.take(1).then(|| Slot(self.clone()))
+    /// Takes a slot.
+    ///
+    /// # Errors
+    /// If none is left.
+    pub fn take_slot(self: &Arc<Self>) -> Result<Slot, NoneLeft> {
+        self.take(1).then(|| Slot(self.clone())).ok_or(NoneLeft)
     }
 
     /// Takes `amount`, if as much is left.
@@ -65,6 +70,18 @@ impl Drop for Slot {
         self.0.give_back(1);
     }
 }
+
+/// A component has all that it may have, or nothing is left for anybody.
+#[derive(Debug)]
+pub struct NoneLeft;
+
+impl fmt::Display for NoneLeft {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("all that the component may have are in use")
+    }
+}
+
+impl Error for NoneLeft {}
 
 struct Counter {
     most: usize,

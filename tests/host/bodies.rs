@@ -51,14 +51,10 @@ fn clients_whose_bodies_drip_do_not_lock_others_out() {
     let dripping: Vec<_> = (0..260).map(|_| post(&address, "body", "")).collect();
     let _drip = drip(&dripping);
     let start = Instant::now();
-    let mut statuses = Vec::new();
-    while statuses.last() != Some(&StatusCode::OK) {
-        assert!(start.elapsed() < Duration::from_secs(15), "{statuses:?}");
-        statuses.push(count(&address).status);
-    }
-    // They hold all permits, unless the machine has too few descriptors for as many.
-    assert!(statuses.contains(&StatusCode::SERVICE_UNAVAILABLE), "{statuses:?}");
+    // Some of them get no permit, so the others have all.
     running.wait_for("requests are being answered, the limit; others have waited 5s");
+    while count(&address).status != StatusCode::OK && start.elapsed() < Duration::from_secs(15) {}
+    assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
     for mut stream in dripping {
         let mut start = [0; 11];
         stream.read_exact(&mut start).expect("an answer");
