@@ -15,7 +15,7 @@ const SHARED_PRAGMAS: [&str; 4] =
 /// The tables that SQLite computes in a single step.
 const COMPUTED_TABLES: [&str; 3] = ["dbstat", "json_each", "json_tree"];
 
-/// The functions that take no longer than a step of SQLite's machine should.
+/// The functions of which no call takes long.
 const SHORT_FUNCTIONS: [&str; 4] = ["coalesce", "count", "max", "min"];
 
 /// The database of a connection's file.
@@ -43,7 +43,7 @@ struct Seen {
 }
 
 impl Authorizer {
-    /// Lets the next statement run until `end`.
+    /// Lets the next statement run until `end`, and forgets what was seen of the last one.
     pub fn begin(&self, end: Option<Instant>, only_short: bool) {
         for seen in [&self.seen.long, &self.seen.write, &self.seen.write_elsewhere] {
             seen.store(false, Relaxed);

@@ -28,7 +28,7 @@ struct Account {
 }
 
 impl Memory {
-    /// The memory of an instance that may have `most` bytes of those of its component.
+    /// The memory of an instance, which takes at most `most` bytes from its component's share.
     pub fn new(component: Arc<Share>, most: usize) -> Self {
         Self(Arc::new(Account { component, most, taken: AtomicUsize::new(0) }))
     }

@@ -4,7 +4,7 @@
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -178,18 +178,23 @@ fn expect_answers(served: &Served) {
     }
 }
 
-#[test]
-fn requests_are_answered_while_a_statement_reads_for_long() {
-    let (served, state) = served("WAL");
-    let script = script(&["INSERT INTO kept VALUES (1)", ENDLESS]);
-    let _client = send_script(&served, &script);
-    let other = other(&state);
+/// Waits until a script has written to the table `kept`.
+fn wait_for_row(state: &Path) {
+    let other = other(state);
     let count = || other.query_row("SELECT count(*) FROM kept", [], |row| row.get::<_, u32>(0));
     let start = Instant::now();
     while count().expect("a count") == 0 {
         assert!(start.elapsed() < Duration::from_secs(60), "the script does not run");
         thread::yield_now();
     }
+}
+
+#[test]
+fn requests_are_answered_while_a_statement_reads_for_long() {
+    let (served, state) = served("WAL");
+    let script = script(&["INSERT INTO kept VALUES (1)", ENDLESS]);
+    let _client = send_script(&served, &script);
+    wait_for_row(&state);
     expect_answers(&served);
 }
 
@@ -213,13 +218,7 @@ fn write_beside(statement: &str) -> Outcome {
     let (served, state) = served("WAL");
     let begun = script(&["INSERT INTO kept VALUES (0)", statement]);
     let _client = send_script(&served, &begun);
-    let other = other(&state);
-    let count = || other.query_row("SELECT count(*) FROM kept", [], |row| row.get::<_, u32>(0));
-    let start = Instant::now();
-    while count().expect("a count") == 0 {
-        assert!(start.elapsed() < Duration::from_secs(60), "the script does not run");
-        thread::yield_now();
-    }
+    wait_for_row(&state);
     // So that the endless statement comes before.
     thread::sleep(Duration::from_millis(100));
     let write = path("execute", &script(&["INSERT INTO kept VALUES (1)"]));
