@@ -26,7 +26,7 @@
 //! | [`manifest`] | `spin.toml` |
 //! | `headers`, `router` | what a component is told, and which one gets a request |
 //! | `shard` | a thread for each core |
-//! | `allowed_hosts`, [`limits`], `log`, [`output`], `body` | what the others share |
+//! | `allowed_hosts`, `names`, [`limits`], `log`, [`output`], `body` | what the others share |
 
 mod access_log;
 mod allowed_hosts;
@@ -44,6 +44,7 @@ mod loader;
 mod log;
 pub mod manifest;
 mod memory;
+mod names;
 mod network;
 mod outbound;
 pub mod output;

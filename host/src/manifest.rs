@@ -10,10 +10,11 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use toml::Spanned;
 
 use crate::allowed_hosts::AllowedHost;
+use crate::names::{VariableName, by_name, is_component_id};
 use crate::router;
 
 /// The label of the only database that this host has.
@@ -294,7 +295,7 @@ impl Source {
             let span = toml.spin_manifest_version.span();
             return Err(self.error(span, "spin_manifest_version must be 2"));
         }
-        if let Some(id) = toml.component.keys().find(|id| !is_kebab_case(id.get_ref())) {
+        if let Some(id) = toml.component.keys().find(|id| !is_component_id(id.get_ref())) {
             let message = format!(
                 "the component id `{}` must be words of lower-case letters and digits, joined by `-`",
                 id.get_ref()
@@ -377,41 +378,4 @@ impl Source {
 /// Whether `text` names a variable of the application.
 fn is_template(text: &str) -> bool {
     text.contains("{{")
-}
-
-/// A name that Spin takes for a variable.
-#[derive(Deserialize, Eq, Ord, PartialEq, PartialOrd)]
-#[serde(try_from = "String")]
-struct VariableName(String);
-
-impl TryFrom<String> for VariableName {
-    type Error = String;
-
-    fn try_from(name: String) -> Result<Self, String> {
-        let is_name = name.split('_').all(is_word) && name == name.to_ascii_lowercase();
-        is_name.then(|| Self(name.clone())).ok_or_else(|| {
-            format!(
-                "the variable `{name}` must be words of lower-case letters and digits, joined by `_`"
-            )
-        })
-    }
-}
-
-/// Reads the values of variables.
-fn by_name<'de, D: Deserializer<'de>>(toml: D) -> Result<BTreeMap<String, String>, D::Error> {
-    let values = BTreeMap::<VariableName, String>::deserialize(toml)?;
-    Ok(values.into_iter().map(|(name, value)| (name.0, value)).collect())
-}
-
-/// Whether `id` is one that Spin takes for a component.
-fn is_kebab_case(id: &str) -> bool {
-    id.split('-').all(is_word)
-}
-
-/// Whether `word` is a letter, followed by letters and digits, of one case.
-fn is_word(word: &str) -> bool {
-    word.starts_with(|first: char| first.is_ascii_alphabetic())
-        && word.chars().all(|char| char.is_ascii_alphanumeric())
-        && (word.chars().all(|char| !char.is_ascii_uppercase())
-            || word.chars().all(|char| !char.is_ascii_lowercase()))
 }
