@@ -136,7 +136,9 @@ fn a_component_has_half_of_the_sockets() {
             [listener.accept(), listener.accept()].map(|accepted| accepted.expect("one").0);
         for mut stream in streams {
             _ = stream.read(&mut [0; 1024]).expect("a request");
-            write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n.").expect("sent");
+            // Closed, so that no other request waits for this connection to be free.
+            let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 1\r\n\r\n";
+            write!(stream, "{head}.").expect("sent");
         }
     });
     let url = format!("3 http://{address}/");
