@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use host::{App, Body, Loader, Log, prepare};
+use host::{App, Body, Loader};
 use http::header::{CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use http::{HeaderValue, Request, Response};
 use http_body_util::BodyExt;
@@ -84,10 +84,10 @@ fn loader() -> Loader {
     static PREPARED: std::sync::Once = std::sync::Once::new();
     let state_dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench");
     PREPARED.call_once(|| {
-        prepare::build_components(folder()).expect("the components can be built");
+        support::prepare(folder());
         _ = std::fs::remove_dir_all(&state_dir);
     });
-    Loader::new(folder()).log(Log::quiet()).state_dir(state_dir)
+    Loader::new(folder()).state_dir(state_dir)
 }
 
 /// A runtime of one thread, as each shard of the server has.

@@ -6,67 +6,91 @@
 //! and refuses a manifest that needs more. `host/README.md` lists what it does
 //! differently, and shows how to test an application with it.
 //!
-//! The modules, from top to bottom. Each uses only those in its own row and in the
-//! rows below.
-//!
-//! | module | what is in it |
-//! |---|---|
-//! | [`watch`] | building and loading again what has changed |
-//! | [`server`], `connection`, `access_log` | from a socket to the application and back |
-//! | [`prepare`], `toolchain` | building the components, and the compiler's target |
-//! | [`Loader`] | from a manifest to an application |
-//! | [`App`] | from a request to a component, on its route or as a chained request |
-//! | `instance`, `ticket` | the instances of a component, and the requests in them |
-//! | `engine` | compiling components, and what they import |
-//! | `variables`, [`files`], `sqlite`, `outbound` | what a component may ask for, see, keep and call |
-//! | [`traces`] | spans of requests, and their export |
-//! | `database`, `network` | the file of SQLite, and the connections to other servers |
-//! | `statement`, `authorizer`, `values` | where a statement runs, what it may do, and its rows |
-//! | `memory`, `shares` | what an instance takes, and what all components share |
-//! | [`manifest`] | `spin.toml` |
-//! | `headers`, `router` | what a component is told, and which one gets a request |
-//! | `shard` | a thread for each core |
-//! | `allowed_hosts`, `names`, [`limits`], `log`, [`output`], `body` | what the others share |
+//! The folders, from top to bottom. Each uses only those below it.
 
-mod access_log;
-mod allowed_hosts;
-mod app;
-mod authorizer;
-mod body;
-mod connection;
-mod database;
-mod engine;
-pub mod files;
-mod headers;
-mod instance;
-pub mod limits;
-mod loader;
-mod log;
+/// Building the components, and loading again what has changed.
+mod dev {
+    pub mod build;
+    pub mod watch;
+}
+
+/// From a socket to the application and back.
+mod serve {
+    pub mod access_log;
+    pub mod activity;
+    pub mod connection;
+    pub mod request_body;
+    pub mod server;
+}
+
+/// From a manifest to an application, and from a request to a component: on its route or as
+/// a chained request.
+mod app {
+    pub mod dispatch;
+    pub mod headers;
+    pub mod loader;
+    pub mod queue;
+    pub mod router;
+}
+
+/// The instances of components: compiled, made, used again and ended.
+mod runtime {
+    pub mod engine;
+    pub mod pool;
+    pub mod requests;
+    pub mod store;
+}
+
+/// What a component is given, and what its imports do with it.
+mod imports {
+    pub mod component;
+    pub mod files;
+    pub mod network;
+    pub mod outbound;
+    pub mod sqlite {
+        pub mod authorizer;
+        pub mod connection;
+        pub mod database;
+        pub mod interface;
+        pub mod statement;
+        pub mod values;
+    }
+    pub mod stdio;
+    pub mod variables;
+}
+
+/// What clients and components may take of the host.
+mod bounds {
+    pub mod limits;
+    pub mod memory;
+    pub mod shares;
+}
+
+/// What is told of an application: lines and spans.
+mod telemetry {
+    pub mod export;
+    pub mod log;
+    pub mod traces;
+}
+
 pub mod manifest;
-mod memory;
-mod names;
-mod network;
-mod outbound;
-pub mod output;
-pub mod prepare;
-mod router;
-pub mod server;
-mod shard;
-mod shares;
-mod sqlite;
-mod statement;
-mod ticket;
-mod toolchain;
-pub mod traces;
-mod values;
-mod variables;
-pub mod watch;
 
-pub use app::{App, StandIn};
+mod body;
+mod error;
+mod shards;
+
+pub use app::dispatch::{App, StandIn};
+pub use app::loader::Loader;
 pub use body::{Body, empty, full};
-pub use limits::Limits;
-pub use loader::Loader;
-pub use log::Log;
+pub use bounds::limits::{Limits, raise_open_files};
+pub use dev::build::Builder;
+pub use dev::watch::Watch;
+pub use error::Error;
+pub use imports::files;
+pub use serve::server::{Served, Server};
+pub use telemetry::export::Exporter;
+pub use telemetry::log::Log;
+pub use telemetry::traces::Traces;
 
 /// Its example is a test.
 #[cfg(doctest)]

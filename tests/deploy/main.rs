@@ -208,7 +208,7 @@ fn the_read_only_components_import_no_database_and_serve_the_data_files() {
     fs::write(&path, text).expect("written");
     let _removed = Removed(&path);
     let manifest = Manifest::read(&path).expect("a manifest");
-    let builder = host::prepare::Builder::new().expect("a compiler");
+    let builder = support::builder();
     for (id, component) in &manifest.components {
         assert_eq!(component.sqlite_databases.len(), 0, "{id}");
         builder.build(&manifest, id).expect("built");

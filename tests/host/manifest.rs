@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use host::Loader;
 use host::manifest::Manifest;
+use host::{Error, Loader};
 use proptest::prelude::*;
 use support::folder;
 
@@ -28,6 +28,14 @@ fn error_of(text: &str) -> String {
         Ok(_) => String::new(),
         Err(error) => format!("{error:#}"),
     }
+}
+
+#[test]
+fn an_error_in_the_manifest_has_its_own_type() {
+    let load = |manifest: &str| Loader::new(folder("tests").join(manifest)).load().err();
+    assert!(matches!(load("no.toml"), Some(Error::Manifest(_))));
+    let unset = Loader::new(guest()).variable("unknown", "").load();
+    assert!(matches!(unset.err(), Some(Error::Load(_))));
 }
 
 #[test]

@@ -33,7 +33,7 @@ pub fn caller_folder(host: &str, server: &str) -> TempDir {
 }
 
 /// That application.
-fn caller(host: &str, server: &str) -> anyhow::Result<App> {
+fn caller(host: &str, server: &str) -> Result<App, host::Error> {
     support::loader(caller_folder(host, server).path()).load()
 }
 

@@ -1,8 +1,10 @@
 //! The command as its user meets it: a real port, signals, limits.
 
 use std::collections::BTreeSet;
+use std::fs::Permissions;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 use host::manifest::{Manifest, Route};
@@ -24,6 +26,37 @@ fn serving_after(before: &str) -> (Running, String) {
 fn get(address: &str, action: &str, argument: &str) -> (StatusCode, String) {
     let reply = send_to(address, request(Method::GET, &path(action, argument)));
     (reply.status, reply.body)
+}
+
+/// The compiler is asked where its libraries are, or not. This one notes that, and has them.
+const RUSTC: &str = "#!/bin/sh\necho asked >> $(dirname $0)/asked\necho /\n";
+
+const BUILT: &str = r#"
+spin_manifest_version = 2
+[application]
+name = "built"
+[trigger]
+[component.built]
+source = "built.wasm"
+[component.built.build]
+command = "COMMAND; false"
+"#;
+
+#[test]
+fn only_a_component_that_cargo_builds_needs_the_compilers_target() {
+    for (command, is_asked) in [("echo", false), ("no command\"", false), ("cargo version", true)] {
+        let folder = tempfile::tempdir().unwrap();
+        let rustc = folder.path().join("rustc");
+        std::fs::write(&rustc, RUSTC).unwrap();
+        std::fs::set_permissions(&rustc, Permissions::from_mode(0o755)).unwrap();
+        let manifest = BUILT.replace("COMMAND", command);
+        std::fs::write(folder.path().join("spin.toml"), manifest).unwrap();
+        let path = [folder.path().to_str().unwrap(), &std::env::var("PATH").unwrap()].join(":");
+        let mut command = crate::command(folder.path());
+        let (code, _) = Running::start(command.env("PATH", path)).end();
+        assert_eq!(code, Some(1));
+        assert_eq!(folder.path().join("asked").exists(), is_asked, "{command:?}");
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use host::{App, Loader, Log};
+use host::{App, Loader};
 use http::{Method, StatusCode};
 use rusqlite::Connection;
 use serde::Deserialize;
@@ -102,7 +102,7 @@ fn what_a_component_writes_is_kept_in_the_state_directory() {
 #[test]
 fn without_a_given_state_directory_it_is_kept_beside_the_manifest() {
     let application = application(&binary());
-    let load = || Loader::new(application.path()).log(Log::quiet()).load().expect("an application");
+    let load = || Loader::new(application.path()).load().expect("an application");
     rows(&load(), &["CREATE TABLE kept (value)", "INSERT INTO kept VALUES ('written')"]);
     assert!(file(&application.path().join(".spin")).exists());
     assert_eq!(rows(&load(), &["SELECT value FROM kept"]), json!([["written"]]));
@@ -111,7 +111,7 @@ fn without_a_given_state_directory_it_is_kept_beside_the_manifest() {
 #[test]
 fn with_an_empty_state_directory_each_connection_has_a_database_of_its_own() {
     let application = application(&binary());
-    let loader = Loader::new(application.path()).log(Log::quiet()).state_dir("");
+    let loader = Loader::new(application.path()).state_dir("");
     let app = loader.load().expect("an application");
     let script = json!([
         [[0, "CREATE TABLE kept (value)", []]],

@@ -3,8 +3,11 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread;
 use std::time::Duration;
 
 use http::Method;
@@ -181,13 +184,37 @@ fn a_server_that_is_stopped_does_not_wait_for_a_build() {
 }
 
 #[test]
-fn a_pattern_with_braces_is_refused() {
+fn a_pattern_with_braces_is_several() {
     let folder = application();
     let manifest = folder.path().join("spin.toml");
-    support::edit(&manifest, "two/main.source\"]", "two/*.{source,txt}\"]");
-    let (code, errors) = Running::start(&mut command(&folder)).end();
-    assert_eq!(code, Some(1));
-    assert!(errors.contains("`two`: braces are not supported"), "{errors}");
+    support::edit(&manifest, "two/main.source\"]", "two/*.{source,other}\"]");
+    let (running, address) = Running::serving(&mut command(&folder));
+    let watched = Watched { running, address, folder };
+    watched.built();
+    for name in ["two/a.other", "two/b.source"] {
+        watched.write(name, "2");
+        watched.running.wait_for(name);
+        watched.wait();
+        assert_eq!(watched.built(), "two\n", "{name}");
+    }
+}
+
+#[test]
+fn files_that_nothing_is_made_of_delay_no_build() {
+    let watched = Watched::start(&[]);
+    let is_served = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_served.load(Relaxed) {
+                watched.write("unrelated", "2");
+                thread::yield_now();
+            }
+        });
+        watched.write("two/main.source", "2");
+        let changed = catch_unwind(AssertUnwindSafe(|| watched.wait()));
+        is_served.store(true, Relaxed);
+        changed.expect("a new version");
+    });
 }
 
 #[test]

@@ -13,8 +13,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use host::server::Server;
-use host::{App, Body, Loader, Log, prepare};
+use host::{App, Body, Builder, Loader, Log, Server};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper_util::rt::TokioIo;
@@ -76,7 +75,8 @@ pub fn folder(path: &str) -> PathBuf {
 /// A loader of the application in `folder`, whose components are built. Its database
 /// is a new one.
 pub fn loader(folder: &Path) -> Loader {
-    Loader::new(folder).log(Log::quiet()).state_dir(state_dir())
+    host::raise_open_files();
+    Loader::new(folder).state_dir(state_dir())
 }
 
 /// A path for the state of an application, where nothing is yet. What the tests of this
@@ -105,9 +105,14 @@ pub fn data(path: &str) -> Value {
     serde_json::from_str(&text).expect("JSON")
 }
 
+/// Builds components as `cargo run` does.
+pub fn builder() -> Builder {
+    Builder::with_cargo(toolchain::environment)
+}
+
 /// Builds the components of the application in `folder`.
 pub fn prepare(folder: &Path) {
-    prepare::build_components(folder).expect("the components can be built");
+    builder().build_all(folder).expect("the components can be built");
 }
 
 /// Sends a request to an application in this process.
@@ -214,7 +219,10 @@ pub struct Lines(Arc<Mutex<Vec<String>>>);
 impl Lines {
     pub fn log(&self) -> Log {
         let lines = self.0.clone();
-        Log::new(move |component, line| lines.lock().unwrap().push(format!("{component}: {line}")))
+        Log::new(move |component, line| {
+            let component = component.unwrap_or("the host");
+            lines.lock().unwrap().push(format!("{component}: {line}"));
+        })
     }
 
     pub fn text(&self) -> String {
