@@ -77,7 +77,7 @@ pub mod manifest;
 
 mod body;
 mod error;
-mod shards;
+mod threads;
 
 pub use app::dispatch::{App, StandIn};
 pub use app::loader::Loader;

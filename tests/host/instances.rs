@@ -157,3 +157,14 @@ fn a_response_that_is_still_read_keeps_its_permit_and_its_instance() {
         assert_eq!(ask("count", "").await.unwrap().status(), 200);
     });
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_applications_of_a_process_share_one_engine() {
+    let _apps = [loader().load().expect("an application"), loader().load().expect("another")];
+    let threads = std::fs::read_dir("/proc/self/task").expect("threads");
+    let names =
+        threads.flatten().filter_map(|one| std::fs::read_to_string(one.path().join("comm")).ok());
+    // Each engine has a thread that makes running instances pause.
+    assert_eq!(names.filter(|name| name.trim() == "epochs").count(), 1);
+}

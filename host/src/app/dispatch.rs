@@ -24,9 +24,9 @@ use crate::imports::component::Application;
 use crate::manifest::Manifest;
 use crate::runtime::pool::Instances;
 use crate::runtime::requests::Ticket;
-use crate::shards::PerShard;
 use crate::telemetry::log::Log;
 use crate::telemetry::traces::Traces;
+use crate::threads::PerThread;
 
 /// The client of a chained request, as Spin names it.
 const CHAINED_CLIENT: HeaderValue = HeaderValue::from_static("0.0.0.0:0");
@@ -58,7 +58,7 @@ pub(crate) struct Inner {
 /// What answers the requests for a component.
 pub(crate) enum Handler {
     /// Its instances.
-    Instances(PerShard<Instances>),
+    Instances(PerThread<Instances>),
     /// A function of a test.
     StandIn(StandIn),
 }

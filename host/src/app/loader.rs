@@ -28,9 +28,9 @@ use crate::manifest::{self, Manifest};
 use crate::runtime::engine::Compiler;
 use crate::runtime::pool::{Instances, Pool};
 use crate::runtime::store::State;
-use crate::shards::PerShard;
 use crate::telemetry::log::Log;
 use crate::telemetry::traces::Traces;
+use crate::threads::PerThread;
 
 /// How many requests of a component its application answers at the same time, so that one
 /// that calls itself without end does not take all instances: each answers up to 16 of them.
@@ -146,22 +146,22 @@ impl Loader {
             );
         }
         let compiler = Compiler::of_process(&self.log)?;
-        let parts = Parts::new(self, &manifest)?;
+        let shared = Shared::new(self, &manifest)?;
         // Nobody can call a component that no trigger names.
         let ids: BTreeSet<_> = manifest.triggers.iter().map(|trigger| &trigger.component).collect();
         let mut handlers = BTreeMap::new();
         for id in ids.into_iter().filter(|id| !self.stand_ins.contains_key(*id)) {
             let pool = Pool {
                 compiled: compile(&compiler, &manifest, id)?,
-                component: Arc::new(parts.component(id)?),
+                component: Arc::new(shared.component(id)?),
             };
-            let instances = PerShard::new(|| Instances::new(pool.clone()));
+            let instances = PerThread::new(|| Instances::new(pool.clone()));
             handlers.insert(id.clone(), Handler::Instances(instances));
         }
         for (id, stand_in) in &self.stand_ins {
             handlers.insert(id.clone(), Handler::StandIn(stand_in.clone()));
         }
-        let application_of_components = parts.application;
+        let Shared { application, .. } = shared;
         let app = Arc::new(Inner {
             router: Router::new(public_routes(&manifest))?,
             manifest,
@@ -173,14 +173,14 @@ impl Loader {
             chained: Route::new("/...", ""),
             address: OnceLock::new(),
         });
-        let application: Arc<dyn Application> = app.clone();
-        _ = application_of_components.set(Arc::downgrade(&application));
+        let answers: Arc<dyn Application> = app.clone();
+        _ = application.set(Arc::downgrade(&answers));
         Ok(App(app))
     }
 }
 
-/// What the components of an application are made with.
-struct Parts<'a> {
+/// What the components of an application share.
+struct Shared<'a> {
     loader: &'a Loader,
     manifest: &'a Manifest,
     /// Set once the application is there.
@@ -193,7 +193,7 @@ struct Parts<'a> {
     sockets: Arc<Total>,
 }
 
-impl<'a> Parts<'a> {
+impl<'a> Shared<'a> {
     fn new(loader: &'a Loader, manifest: &'a Manifest) -> anyhow::Result<Self> {
         let state_dir = match &loader.state_dir {
             Some(path) if path.as_os_str().is_empty() => None,

@@ -25,7 +25,7 @@ use wasmtime_wasi_http::{Error, RequestOptions};
 
 use crate::body::{Body, Timed};
 use crate::bounds::shares::{NoneLeft, Share, Slot};
-use crate::shards::PerShard;
+use crate::threads::PerThread;
 
 /// For how long a connection is kept without a request: less than this host itself
 /// keeps one.
@@ -40,14 +40,14 @@ type Client = legacy::Client<HttpsConnector<Connector>, Body>;
 
 /// A component's connections to other servers. Those of a shard stay on its thread.
 pub struct Network {
-    clients: PerShard<OnceLock<Client>>,
+    clients: PerThread<OnceLock<Client>>,
     sockets: Arc<Share>,
 }
 
 impl Network {
     /// Has no connections yet, and takes them from `sockets`.
     pub fn new(sockets: Arc<Share>) -> Self {
-        Self { clients: PerShard::new(OnceLock::new), sockets }
+        Self { clients: PerThread::new(OnceLock::new), sockets }
     }
 
     /// Sends `request`, over a connection that is kept.

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 use wasmtime::component::{Component, Linker};
 use wasmtime::{
     Cache, Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig,
@@ -37,11 +37,11 @@ impl Compiler {
     /// If wasmtime does not work here.
     pub fn of_process(log: &Log) -> Result<Arc<Self>> {
         static COMPILER: Mutex<Option<Arc<Compiler>>> = Mutex::new(None);
-        let mut compiler = COMPILER.lock().unwrap_or_else(PoisonError::into_inner);
-        if compiler.is_none() {
-            *compiler = Some(Arc::new(Self::new(log)?));
+        let mut known = COMPILER.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(compiler) = &*known {
+            return Ok(compiler.clone());
         }
-        compiler.clone().context("it was made above")
+        Ok(known.insert(Arc::new(Self::new(log)?)).clone())
     }
 
     /// Links everything that a component of Spin's HTTP trigger imports and that this host

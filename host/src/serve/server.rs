@@ -14,8 +14,8 @@ use crate::app::dispatch::App;
 use crate::error::Error;
 use crate::serve::access_log::AccessLog;
 use crate::serve::connection::Connection;
-use crate::shards::Shards;
 use crate::telemetry::log::Notice;
+use crate::threads::Shards;
 
 /// How many ports [`Server::bind_near`] tries. Spin tries as many.
 const PORTS: u16 = 10;

@@ -9,9 +9,9 @@ use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::sync::LazyLock;
 
-use anyhow::{Result, ensure};
+use anyhow::{Error, Result, ensure};
 
 const TARGET: &str = "wasm32-wasip2";
 
@@ -41,12 +41,9 @@ pub type Environment = Vec<(&'static str, Option<OsString>)>;
 /// # Errors
 /// What is missing, and the command that installs it.
 pub fn environment() -> Result<Environment> {
-    static FOUND: Mutex<Option<Environment>> = Mutex::new(None);
-    let mut found = FOUND.lock().unwrap_or_else(PoisonError::into_inner);
-    if found.is_none() {
-        *found = Some(find()?);
-    }
-    Ok(found.clone().unwrap_or_default())
+    static FOUND: LazyLock<Result<Environment, String>> =
+        LazyLock::new(|| find().map_err(|error| format!("{error:#}")));
+    FOUND.clone().map_err(Error::msg)
 }
 
 fn find() -> Result<Environment> {

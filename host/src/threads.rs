@@ -35,9 +35,9 @@ fn count() -> usize {
 }
 
 /// A `T` for each shard. A thread that is no shard has that of the first one.
-pub struct PerShard<T>(Vec<T>);
+pub struct PerThread<T>(Vec<T>);
 
-impl<T> PerShard<T> {
+impl<T> PerThread<T> {
     /// What `make` makes for each of them.
     pub fn new(make: impl FnMut() -> T) -> Self {
         Self(iter::repeat_with(make).take(count()).collect())
