@@ -83,11 +83,10 @@ impl Sibling {
         request: &Request,
         path: &str,
     ) -> Result<Option<T>, Problem> {
-        // Boxed, so that the component contains this code once and not for each `T`.
-        let body: LocalBoxFuture<_> = Box::pin(self.body_before_deadline(request, path));
-        let Some(body) = body.await? else { return Ok(None) };
-        let value = serde_json::from_slice(&body);
-        value.map(Some).map_err(|error| self.bad_gateway(path, error.to_string()))
+        let mut span = request.timing.ask(self.id);
+        let answer = self.read(request, path).await;
+        span.has_failed = answer.is_err();
+        answer
     }
 
     /// As [`Sibling::get`], for a resource that must exist.
@@ -99,8 +98,12 @@ impl Sibling {
         request: &Request,
         path: &str,
     ) -> Result<T, Problem> {
-        let value = self.get(request, path).await?;
-        value.ok_or_else(|| self.bad_gateway(path, "status 404".into()))
+        let mut span = request.timing.ask(self.id);
+        let answer = self.read(request, path).await;
+        let answer = answer
+            .and_then(|value| value.ok_or_else(|| self.bad_gateway(path, "status 404".into())));
+        span.has_failed = answer.is_err();
+        answer
     }
 
     /// Whether there is a resource at `path`, which is an object in JSON.
@@ -112,6 +115,18 @@ impl Sibling {
         Ok(object.is_some())
     }
 
+    async fn read<T: DeserializeOwned>(
+        &self,
+        request: &Request,
+        path: &str,
+    ) -> Result<Option<T>, Problem> {
+        // Boxed, so that the component contains this code once and not for each `T`.
+        let body: LocalBoxFuture<_> = Box::pin(self.body_before_deadline(request, path));
+        let Some(body) = body.await? else { return Ok(None) };
+        let value = serde_json::from_slice(&body);
+        value.map(Some).map_err(|error| self.bad_gateway(path, error.to_string()))
+    }
+
     /// The kit has its own timer because Spin does not enforce the time-outs of a
     /// request's options on chained requests.
     async fn body_before_deadline(
@@ -119,7 +134,6 @@ impl Sibling {
         request: &Request,
         path: &str,
     ) -> Result<Option<Vec<u8>>, Problem> {
-        let _span = request.timing.ask(self.id);
         let timeout = *TIMEOUT.get().await?;
         let start = || Instant::now() + Duration::from_millis(timeout.into());
         let deadline = request.deadline.get().unwrap_or_else(start);

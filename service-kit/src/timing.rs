@@ -18,6 +18,8 @@ pub(crate) struct Span<'a> {
     sibling: &'static str,
     /// Since the service began to answer.
     start: Duration,
+    /// Whether the sibling gave no answer, or none of use.
+    pub(crate) has_failed: bool,
 }
 
 impl Timing {
@@ -27,12 +29,13 @@ impl Timing {
 
     /// Starts a request to the sibling with that component id.
     pub(crate) fn ask(&self, sibling: &'static str) -> Span<'_> {
-        Span { timing: self, sibling, start: self.start.elapsed() }
+        Span { timing: self, sibling, start: self.start.elapsed(), has_failed: false }
     }
 
     /// The value of the header, in milliseconds: `service` until now, and each sibling
-    /// with its start, which the standard has no parameter for. For example
-    /// `users;dur=3.10, bookings;dur=1.24;start=0.41, movies;dur=1.02;start=1.80`.
+    /// with its start, which the standard has no parameter for. One that has failed has a
+    /// description. For example
+    /// `users;dur=3.10, bookings;dur=1.24;start=0.41, movies;dur=1.02;start=1.80;desc=failed`.
     pub(crate) fn header(&self, service: &str) -> String {
         let duration = milliseconds(self.start.elapsed());
         format!("{service};dur={duration}{}", self.siblings.borrow())
@@ -41,10 +44,12 @@ impl Timing {
 
 impl Drop for Span<'_> {
     fn drop(&mut self) {
-        let Self { timing, sibling, start } = self;
+        let Self { timing, sibling, start, has_failed } = self;
         let duration = milliseconds(timing.start.elapsed().saturating_sub(*start));
         let start = milliseconds(*start);
-        *timing.siblings.borrow_mut() += &format!(", {sibling};dur={duration};start={start}");
+        let failure = if *has_failed { ";desc=failed" } else { "" };
+        *timing.siblings.borrow_mut() +=
+            &format!(", {sibling};dur={duration};start={start}{failure}");
     }
 }
 

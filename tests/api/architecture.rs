@@ -6,9 +6,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use host::manifest::{Manifest, Route};
+use serde_json::json;
 
 use crate::application;
-use crate::openapi::{Operation, operations, routes};
+use crate::openapi::{DOCUMENT, Operation, operations, routes};
 
 pub fn manifest() -> Manifest {
     Manifest::read(&support::folder("")).expect("a manifest")
@@ -61,6 +62,31 @@ fn every_data_file_is_seen_by_exactly_one_component_and_no_component_sees_anothe
     let data = data.into_iter().map(|path| Path::new("data").join(path));
     let document = PathBuf::from("components/home/openapi.json");
     assert_eq!(seen, data.chain([document]).collect());
+}
+
+#[test]
+fn the_services_of_the_document_are_those_of_the_manifest() {
+    let manifest = manifest();
+    let files = data_files(&manifest);
+    for (id, component) in &manifest.components {
+        let triggers = manifest.triggers.iter().filter(|trigger| trigger.component == *id);
+        let routes = triggers.filter_map(|trigger| match &trigger.route {
+            Route::Public(route) => route.strip_suffix("/..."),
+            Route::Private(_) => None,
+        });
+        let mut service = json!({
+            "routes": routes.collect::<Vec<_>>(),
+            "data": files[id.as_str()][0],
+            "source": format!("components/{id}/src/lib.rs"),
+        });
+        if !component.sqlite_databases.is_empty() {
+            service["database"] = true.into();
+        }
+        assert_eq!(DOCUMENT["x-services"][id], service, "{id} in `x-services` of openapi.json");
+        assert!(support::folder(service["source"].as_str().unwrap()).is_file(), "{id}");
+    }
+    let services = DOCUMENT["x-services"].as_object().unwrap();
+    assert_eq!(services.len(), manifest.components.len(), "{:?}", services.keys());
 }
 
 /// The variable that says where the component `id` is.

@@ -180,8 +180,10 @@ fn expect_failure(reply: &Reply, status: u16, call: &Call, log: &Lines, row: &st
     assert!(!reply.body.contains("secret"), "{row}: {reply:?}");
     assert_eq!(reply.header("retry-after"), if status == 502 { "" } else { "1" }, "{row}");
     assert_eq!(reply.header("cache-control"), "no-store", "{row}");
-    let timed = entries(reply).into_iter().find(|entry| entry.name == *sibling);
-    let end = timed.unwrap_or_else(|| panic!("{row}: {reply:?}")).end();
+    let timed = entries(reply).into_iter().find(|entry| entry.has_failed);
+    let timed = timed.unwrap_or_else(|| panic!("{row}: {reply:?}"));
+    assert_eq!(timed.name, *sibling, "{row}");
+    let end = timed.end();
     assert!(status != 504 || end >= SHORT.as_secs_f64() * 1000.0, "{row}: {end} ms");
     let id = reply.header("x-request-id");
     let start = format!("[{id}] {call}: {sibling}: /");
@@ -231,6 +233,8 @@ fn a_404_of_a_sibling_means_that_there_is_nothing_but_movies_must_not_send_one()
         let (app, _, _) = with_failing(sibling, LONG, not_found);
         let reply = send_to(&app, call.expect("a call").request());
         assert_eq!(reply.status, status, "{sibling} at {path}");
+        let failed = entries(&reply).iter().any(|entry| entry.has_failed);
+        assert_eq!(failed, status == 502, "{sibling} at {path}");
     }
 }
 

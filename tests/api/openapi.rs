@@ -12,7 +12,7 @@ use support::{Reply, folder, request, with_json};
 
 use crate::{Sent, get, get_json, send};
 
-static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
+pub static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
     let text = fs::read_to_string(folder("components/home/openapi.json")).expect("a document");
     serde_json::from_str(&text).expect("JSON")
 });

@@ -20,6 +20,7 @@ pub struct Entry {
     duration: f64,
     /// Since the service began to answer.
     start: f64,
+    pub has_failed: bool,
 }
 
 impl Entry {
@@ -35,7 +36,8 @@ pub fn entries(reply: &Reply) -> Vec<Entry> {
         let name = parts.next().expect("a name").to_owned();
         let mut number = |start: &str| parts.next()?.strip_prefix(start)?.parse().ok();
         let duration = number("dur=").expect("a duration");
-        Entry { name, duration, start: number("start=").unwrap_or_default() }
+        let start = number("start=").unwrap_or_default();
+        Entry { name, duration, start, has_failed: parts.next() == Some("desc=failed") }
     });
     entries.collect()
 }

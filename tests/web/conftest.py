@@ -50,7 +50,9 @@ class Server:
 def serving(folder: Path, *options: str) -> Iterator[Server]:
     """The application in `folder` on a free port, with a new database."""
     with tempfile.TemporaryDirectory() as state:
-        command = [*SERVER, "--quiet", "--from", folder, "--listen", "127.0.0.1:0"]
+        command = [*SERVER, "--quiet", "--from", folder]
+        if "--listen" not in options:
+            command += ["--listen", "127.0.0.1:0"]
         process = subprocess.Popen(
             [*command, "--state-dir", f"{state}/state", *options],
             cwd=ROOT,
@@ -112,7 +114,8 @@ def visit(browser: Browser) -> Iterator[Callable[..., Page]]:
         context.set_default_timeout(20_000)
         contexts.append(context)
         page = context.new_page()
-        page.on("console", listen)
+        if options.get("java_script_enabled", True):
+            page.on("console", listen)
         page.on("pageerror", lambda error: said.append(f"exception: {error}"))
         page.goto(url)
         return page

@@ -1,25 +1,29 @@
 """The front page as a whole: what it loads, shows, and says when something fails."""
 
 import json
+import re
 from collections.abc import Callable
 from time import monotonic
 from urllib.parse import urlparse
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
-PARTS = ("Who are you", "Now showing", "Your bookings", "You might like", "To-do")
+from requests_held import hold, wait_for
+
+PARTS = ("Now showing", "Your bookings", "You might like", "To-do", "What just happened")
 MARKUP = "<img src=x onerror=alert(1)>"
 VIEWS = {
     "light": {},
     "dark": {"color_scheme": "dark"},
+    "forced": {"forced_colors": "active"},
     "narrow": {"viewport": {"width": 320, "height": 700}},
     "wide": {"viewport": {"width": 2560, "height": 1440}},
 }
 
 
 def expect_loaded(page: Page) -> None:
-    for name in PARTS[1:]:
+    for name in PARTS:
         expect(page.get_by_role("region", name=name).get_by_role("listitem").first).to_be_visible()
 
 
@@ -27,6 +31,12 @@ def loaded(serve: Callable, visit: Callable, *options: str, **view) -> Page:
     page = visit(f"{serve(*options).url}/#dwight_schrute&date=20151201&todo=saurabh_badhwar", **view)
     expect_loaded(page)
     return page
+
+
+def service(page: Page, id: str) -> Locator:
+    """A service in the picture."""
+    picture = page.get_by_role("group", name="The services")
+    return picture.get_by_role("button", name=re.compile(f"^{id} "))
 
 
 def widths(page: Page) -> tuple[int, int]:
@@ -41,9 +51,15 @@ def test_no_view_has_a_fault_that_axe_finds_or_scrolls_sideways(
     check_accessibility(page)
     width, available = widths(page)
     assert width <= available
+    service(page, "bookings").click()
+    page.get_by_role("button", name="Dates of Room").click()
+    expect(page.get_by_role("dialog", name="Room")).to_be_visible()
+    check_accessibility(page)
+    page.keyboard.press("Escape")
     page.get_by_role("button", name="Rename home").click()
     expect(page.get_by_role("dialog")).to_be_visible()
     check_accessibility(page)
+    assert widths(page)[0] <= available
 
 
 @pytest.mark.parametrize("view", ["light", "dark"])
@@ -71,7 +87,9 @@ def test_the_first_view_takes_three_rounds_of_requests(serve, visit):
     for file in files:
         assert f'"{file["path"]}"' in html, "the page does not name the file itself"
     preloaded = [entry for entry in data if f'as="fetch" crossorigin="" href="{entry["path"]}"' in html]
-    assert {entry["path"] for entry in preloaded} == {"/users", "/showtimes", "/movies", "/todo/users"}
+    assert {entry["path"] for entry in preloaded} == {
+        "/openapi.json", "/users", "/showtimes", "/movies", "/todo/users"
+    }
     # What depends on these does not depend on each other: all of it is sent, unanswered.
     rest = {entry["path"] for entry in data if entry not in preloaded}
     held = []
@@ -132,13 +150,19 @@ def test_what_failed_can_be_tried_again(serve, visit):
     expect(suggestions.get_by_role("listitem").first).to_be_visible()
 
 
-def test_a_server_that_is_gone_is_an_error_where_something_was_tried(serve, visit):
+def test_a_server_that_is_gone_is_an_error_until_it_is_back(serve, visit):
     server = serve()
     page = visit(f"{server.url}/#dwight_schrute&date=20151201&todo=saurabh_badhwar")
     expect_loaded(page)
     server.stop()
     page.get_by_role("button", name="Book The Good Dinosaur").click()
-    expect(page.get_by_role("region", name="Now showing")).to_contain_text("can’t be reached")
+    shows = page.get_by_role("region", name="Now showing")
+    expect(shows).to_contain_text("can’t be reached")
+    page.get_by_label("User", exact=True).select_option("chris_rivers")
+    expect(page.get_by_role("region", name="Your bookings")).to_contain_text("can’t be reached")
+    serve("--listen", server.url.removeprefix("http://"))
+    expect(page.get_by_role("region", name="Your bookings").get_by_role("link")).to_be_visible()
+    expect(page.get_by_text("can’t be reached")).to_have_count(0)
 
 
 def test_the_token_is_asked_for_once_and_kept_for_the_tab(serve, visit, check_accessibility):
@@ -149,7 +173,7 @@ def test_the_token_is_asked_for_once_and_kept_for_the_tab(serve, visit, check_ac
     dialog = page.get_by_role("dialog")
     check_accessibility(page)
     dialog.get_by_role("button", name="Cancel").click()
-    expect(shows).to_contain_text("A write needs the token of this application")
+    expect(shows).to_contain_text("Nothing is changed without the token.")
     expect(book).to_be_focused()
     book.click()
     for token in ("wrong", "secret"):
@@ -159,8 +183,8 @@ def test_the_token_is_asked_for_once_and_kept_for_the_tab(serve, visit, check_ac
             expect(dialog).to_contain_text("wrong")
     expect(shows.get_by_role("button", name="Cancel The Good Dinosaur")).to_be_visible()
     page.reload()
-    page.get_by_role("article", name="home").get_by_role("checkbox").first.click()
-    expect(page.get_by_role("article", name="home").get_by_role("checkbox")).to_have_count(2)
+    with page.expect_response(lambda one: one.request.method == "PUT" and one.ok):
+        page.get_by_role("article", name="home").get_by_role("checkbox").first.click()
     expect(dialog).to_have_count(0)
     assert "secret" not in page.content()
 
@@ -190,12 +214,15 @@ def test_all_can_be_done_with_the_keyboard_and_the_focus_is_never_lost(serve, vi
     page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="Book Creed", exact=True)).to_be_focused()
     home = page.get_by_role("article", name="home")
-    for left in (2, 1, 0):
-        if left == 2:
-            reach("Buy milk")
+    for item in ("Buy milk", "Look for pest control service", "Get a new carpet"):
+        reach(item)
         page.keyboard.press("Space")
-        expect(home.get_by_role("checkbox")).to_have_count(left)
+        expect(home.get_by_role("checkbox", name=item)).to_be_checked()
         expect_focus()
+    reach("Undo Get a new carpet")
+    page.keyboard.press("Enter")
+    expect(home.get_by_role("checkbox", name="Get a new carpet")).not_to_be_checked()
+    expect_focus()
     reach("Delete home")
     page.keyboard.press("Enter")
     expect(home).to_have_count(0)
@@ -239,13 +266,126 @@ def test_long_words_do_not_make_the_page_scroll_sideways(serve, visit, copy, wid
     assert widths(page)[0] <= width
 
 
-def test_movement_is_reduced_for_those_who_ask_for_that(serve, visit):
-    page = loaded(serve, visit, reduced_motion="reduce")
-    moving = page.evaluate(
-        """[...document.querySelectorAll("*")].filter((element) => {
-            const { animationDuration, animationName, transitionDuration } = getComputedStyle(element);
-            return (animationName !== "none" && parseFloat(animationDuration) > 0.01)
-                || parseFloat(transitionDuration) > 0.01;
-        }).length"""
+@pytest.mark.parametrize("motion", ["no-preference", "reduce"])
+def test_what_lights_up_moves_only_for_those_who_like_that(serve, visit, motion):
+    page = loaded(serve, visit, reduced_motion=motion)
+    page.evaluate(
+        """() => {
+            globalThis.moves = 0;
+            addEventListener("animationstart", () => { globalThis.moves += 1; });
+        }"""
     )
-    assert moving == 0
+    page.get_by_role("button", name="Book The Good Dinosaur").click()
+    expect(page.locator("#arrow-bookings-showtimes")).to_have_class(re.compile("lit"))
+    # An animation begins with the next frame.
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    assert (page.evaluate("moves") > 0) == (motion == "no-preference")
+
+
+def test_the_picture_has_each_service_and_an_arrow_for_each_that_another_one_asks(serve, visit):
+    url = serve().url
+    page = visit(url)
+    picture = page.get_by_role("group", name="The services")
+    api = page.request.get(f"{url}/openapi.json").json()
+    expect(picture.get_by_role("button")).to_have_count(len(api["x-services"]))
+    asked = {
+        (id, sibling)
+        for id, about in api["x-services"].items()
+        for path, item in api["paths"].items()
+        for operation in item.values()
+        if "x-asks" in operation and owner(api, path) == id
+        for sibling in operation["x-asks"]
+    }
+    arrows = picture.locator("path.arrow").evaluate_all("all => all.map(({ id }) => id)")
+    assert set(arrows) == {f"arrow-{id}-{sibling}" for id, sibling in asked}
+    expect(picture.locator("path.store")).to_have_count(2)
+    # In words, too.
+    expect(service(page, "users")).to_have_accessible_name(re.compile("asks bookings and movies"))
+
+
+def owner(api: dict, path: str) -> str:
+    """The id of the service that answers at `path`."""
+    routes = {route: id for id, about in api["x-services"].items() for route in about["routes"]}
+    return routes[max((route for route in routes if f"{path}/".startswith(f"{route}/")), key=len)]
+
+
+def test_requests_light_up_their_way(serve, visit):
+    page = loaded(serve, visit)
+    page.wait_for_load_state("networkidle")
+    # What is shown together are the answers of one second.
+    page.wait_for_timeout(1000)
+    page.get_by_label("User", exact=True).select_option("chris_rivers")
+    expect(page.locator("#arrow-users-movies")).to_have_class(re.compile("lit$"))
+    expect(page.locator("path.lit")).to_have_count(2)
+    expect(service(page, "users")).to_have_accessible_name(re.compile("It worked just now: [0-9.]+ ms"))
+    expect(service(page, "todo-users")).not_to_have_class(re.compile("lit"))
+
+
+def test_a_sibling_that_failed_is_red_and_said_to_have_failed(serve, visit, copy):
+    (copy / "data/cinema/movies.json").write_text("no movies today", encoding="utf-8")
+    page = visit(f"{serve(folder=copy).url}/#chris_rivers&date=20151201")
+    suggestions = page.get_by_role("region", name="You might like")
+    suggestions.get_by_role("button", name="Try again").click()
+    for failed in (service(page, "movies"), page.locator("#arrow-users-movies")):
+        expect(failed).to_have_class(re.compile("failed"))
+    expect(service(page, "movies")).to_contain_text("failed")
+    expect(page.locator("#arrow-users-bookings")).to_have_class(re.compile("lit$"))
+    rows = page.locator("li.record").filter(has_text="/users/chris_rivers/suggested")
+    expect(rows.first).to_contain_text("movies failed")
+
+
+@pytest.mark.parametrize("width", [320, 2560])
+def test_a_service_shows_its_routes_its_data_and_its_source(serve, visit, width):
+    page = visit(serve().url, viewport={"width": width, "height": 900})
+    service(page, "bookings").focus()
+    page.keyboard.press("Enter")
+    expect(service(page, "bookings")).to_have_attribute("aria-expanded", "true")
+    details = page.locator("#service")
+    for text in (
+        "PUT /bookings/{username}/{date}/{movie}",
+        "GET /seats/{date}",
+        "data/cinema/bookings.json",
+        "components/bookings/src/lib.rs",
+    ):
+        expect(details).to_contain_text(text)
+    assert widths(page)[0] <= width
+    page.keyboard.press("Enter")
+    expect(details).not_to_contain_text("components/bookings/src/lib.rs")
+
+
+def test_the_times_are_those_of_the_requests_even_after_many(serve, visit):
+    page = visit("about:blank")
+    page.route("**/movies", lambda route: route.fulfill(status=503, body=""))
+    page.goto(f"{serve().url}/#chris_rivers&date=20151201")
+    shows = page.get_by_role("region", name="Now showing")
+    expect(shows).to_contain_text("503")
+    page.unroute("**/movies")
+    # The browser notes no more of them.
+    page.evaluate("performance.setResourceTimingBufferSize(1)")
+    held = hold(page, "**/movies", "GET")
+    shows.get_by_role("button", name="Try again").click()
+    wait_for(page, held, 1)
+    page.wait_for_timeout(300)
+    held[0].continue_()
+    expect(shows.get_by_role("link", name="Creed")).to_be_visible()
+    times = page.locator("li.record").filter(has_text="/movies").locator(".request .time")
+    assert float(times.first.inner_text().removesuffix(" ms")) >= 300
+
+
+def test_without_javascript_the_page_says_so_and_links_to_the_api(serve, visit):
+    page = visit(serve().url, java_script_enabled=False)
+    expect(page.get_by_text("This page needs JavaScript.")).to_be_visible()
+    expect(page.get_by_role("link", name="The API", exact=True)).to_have_attribute("href", "/api")
+    expect(page.get_by_role("heading", name="Now showing")).to_be_hidden()
+
+
+def test_the_times_have_bars_with_forced_colours_too(serve, visit):
+    page = loaded(serve, visit, forced_colors="active")
+    bar = page.locator(".bar").first
+    colours = [one.evaluate("one => getComputedStyle(one).backgroundColor") for one in (bar, page.locator("body"))]
+    assert colours[0] != colours[1]
+
+
+def test_the_page_of_the_api_begins_with_its_routes(serve, visit):
+    page = visit(f"{serve().url}/api", viewport={"width": 1280, "height": 720})
+    expect(page.get_by_role("link", name="/movies", exact=True)).to_be_in_viewport()

@@ -4,7 +4,10 @@ import json
 import re
 import urllib.request
 
+import pytest
 from playwright.sync_api import Locator, Page, expect
+
+from requests_held import hold, wait_for
 
 CREED = "267eedb8-0f5d-42d5-8f43-72426b9fb3e6"
 DATE = "20151201"
@@ -45,7 +48,7 @@ def test_the_chosen_user_is_in_the_address_and_kept_by_reloads_and_links(serve, 
 
 def test_a_user_that_does_not_exist_is_named_and_another_one_can_be_chosen(serve, visit):
     page = visit(f"{serve().url}/#nobody")
-    expect(part(page, "Who are you")).to_contain_text("nobody")
+    expect(page.get_by_text("There is no user “nobody”.")).to_be_visible()
     page.get_by_label("User", exact=True).select_option("chris_rivers")
     expect(part(page, "Your bookings").get_by_role("link", name="Creed")).to_be_visible()
 
@@ -106,14 +109,20 @@ def test_changes_are_announced(serve, visit):
 
 def test_a_write_in_progress_is_shown_and_not_sent_twice(serve, visit):
     page = visit(f"{serve().url}/#michael_scott&date={DATE}")
-    held = []
-    page.route("**/bookings/michael_scott/**", lambda route: held.append(route))
+    held = hold(page, "**/bookings/michael_scott/**", "PUT")
+    row = show(page, "Creed")
+    before = row.bounding_box()
     page.get_by_role("button", name="Book Creed", exact=True).click()
-    expect(show(page, "Creed")).to_contain_text("Booking…")
+    expect(row).to_contain_text("Booking…")
+    assert row.bounding_box() == before, "the row jumps"
     page.get_by_role("button", name="Book Creed", exact=True).click(force=True)
-    assert len(held) == 1
-    held[0].continue_()
-    expect(show(page, "Creed")).to_contain_text("Booked")
+    # The second request would have arrived before this one.
+    page.get_by_role("button", name="Book The Danish Girl").click()
+    wait_for(page, held, 2)
+    assert [CREED in route.request.url for route in held] == [True, False]
+    for route in held:
+        route.continue_()
+    expect(row).to_contain_text("Booked")
 
 
 def test_a_show_that_is_sold_out_says_so_and_takes_no_booking(serve, visit):
@@ -149,3 +158,85 @@ def test_without_a_database_the_page_says_so_and_offers_no_writes(serve, visit, 
     writes = page.get_by_role("button", name=re.compile("Book|Cancel|Add|Create|Delete|Rename"))
     expect(writes).to_have_count(0)
     expect(part(page, "To-do").get_by_role("checkbox")).to_have_count(0)
+
+
+def test_a_booking_that_arrives_late_counts_for_the_user_who_looks_by_then(serve, visit):
+    page = visit(f"{serve().url}/#michael_scott&date={DATE}")
+    expect(show(page, "Creed")).to_contain_text("96 of 100 seats left")
+    held = hold(page, "**/bookings/michael_scott/**", "PUT")
+    page.get_by_role("button", name="Book Creed", exact=True).click()
+    wait_for(page, held, 1)
+    page.get_by_label("User", exact=True).select_option("peter_curley")
+    held[0].continue_()
+    expect(show(page, "Creed")).to_contain_text("95 of 100 seats left")
+
+
+def test_without_showtimes_nobody_asks_for_the_seats_of_no_date(serve, visit, copy):
+    (copy / "data/cinema/showtimes.json").write_text("no shows today", encoding="utf-8")
+    page = visit("about:blank")
+    paths = []
+    page.on("request", lambda request: paths.append(request.url))
+    page.goto(f"{serve(folder=copy).url}/#chris_rivers")
+    part(page, "Your bookings").get_by_role("button", name="Cancel Creed").click()
+    expect(part(page, "Your bookings")).to_contain_text("No bookings yet.")
+    page.wait_for_load_state("networkidle")
+    assert not [path for path in paths if "/seats" in path]
+
+
+def test_a_movie_opens_in_the_page_and_can_be_booked_on_each_of_its_dates(serve, visit):
+    page = visit(f"{serve().url}/#michael_scott&date={DATE}")
+    show(page, "Creed").get_by_role("link").click()
+    dialog = page.get_by_role("dialog", name="Creed")
+    for text in ("Ryan Coogler", "8.8", "96 of 100 seats left", "Wed, 2 Dec 2015"):
+        expect(dialog).to_contain_text(text)
+    dialog.get_by_role("button", name="Book Creed on Wed, 2 Dec 2015").click()
+    expect(dialog.get_by_role("button", name="Cancel Creed on Wed, 2 Dec 2015")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(show(page, "Creed").get_by_role("link")).to_be_focused()
+    expect(part(page, "Your bookings")).to_contain_text("Wed, 2 Dec 2015")
+
+
+def test_what_is_suggested_can_be_booked_from_there(serve, visit):
+    page = visit(f"{serve().url}/#michael_scott&date={DATE}")
+    suggested = part(page, "You might like").get_by_role("listitem").first
+    title = suggested.get_by_role("link").inner_text()
+    suggested.get_by_role("button", name=f"Dates of {title}").click()
+    page.get_by_role("dialog", name=title).get_by_role("button", name="Book").first.click()
+    page.keyboard.press("Escape")
+    expect(part(page, "Your bookings").get_by_role("link", name=title)).to_be_visible()
+
+
+def test_what_others_have_booked_is_shown_when_the_tab_gets_the_focus(serve, visit):
+    url = serve().url
+    page = visit(f"{url}/#michael_scott&date={DATE}")
+    expect(show(page, "Creed")).to_contain_text("96 of 100 seats left")
+    book(url, "peter_curley")
+    page.evaluate("dispatchEvent(new Event('focus'))")
+    expect(show(page, "Creed")).to_contain_text("95 of 100 seats left")
+
+
+def test_a_message_goes_with_its_cause(serve, visit):
+    server = serve("--variable", "seats=6")
+    book(server.url, "pam_beesly")
+    page = visit(f"{server.url}/#peter_curley&date={DATE}")
+    expect(show(page, "Creed")).to_contain_text("1 of 6 seats left")
+    book(server.url, "michael_scott")
+    page.get_by_role("button", name="Book Creed", exact=True).click()
+    expect(show(page, "Creed")).to_contain_text("All 6 seats are booked.")
+    path = f"{server.url}/bookings/michael_scott/{DATE}/{CREED}"
+    urllib.request.urlopen(urllib.request.Request(path, method="DELETE")).close()
+    page.evaluate("dispatchEvent(new Event('focus'))")
+    expect(show(page, "Creed")).to_contain_text("1 of 6 seats left")
+    expect(show(page, "Creed")).not_to_contain_text("All 6 seats")
+
+
+@pytest.mark.parametrize("width", [320, 768, 1280, 2560])
+def test_each_date_takes_one_line_and_none_is_alone_in_its_row(serve, visit, width):
+    page = visit(serve().url, viewport={"width": width, "height": 900})
+    dates = part(page, "Now showing").get_by_role("group", name="Date").locator("label")
+    expect(dates).to_have_count(6)
+    boxes = [date.bounding_box() for date in dates.all()]
+    assert {box["height"] for box in boxes} == {boxes[0]["height"]}
+    assert boxes[0]["height"] < 60
+    rows = [box["y"] for box in boxes]
+    assert rows.count(rows[-1]) > 1, "the last date is alone"

@@ -1,9 +1,13 @@
 // Sends requests, reads problems, and asks for the token.
 
-import { ask } from "/site/dom.js";
-import { record } from "/site/requests.js";
+import { ask } from "./dom.js";
+import { record } from "./requests.js";
+
+/** How often the page looks whether a server that was gone is back, in milliseconds. */
+const PATIENCE = 2000;
 
 let question = null;
+let isGone = false;
 
 export function get(path) {
   return send(path, { method: "GET" });
@@ -33,12 +37,12 @@ export async function write(method, path, { headers, body } = {}) {
     // Another write may have asked in the meantime.
     if (token !== sessionStorage.getItem("token")) continue;
     question ??= askForToken(token !== null);
-    if (!(await question)) return answer;
+    if (!(await question)) return { ...answer, problem: "Nothing is changed without the token." };
   }
 }
 
 async function askForToken(isWrong) {
-  const title = isWrong ? "That token is wrong" : "This write needs a token";
+  const title = isWrong ? "That token is wrong" : "A change needs a token";
   // A header takes only the characters of the pattern.
   const token = await ask({ title, label: "Token", type: "password", pattern: "[!-~]+" });
   question = null;
@@ -54,8 +58,12 @@ async function send(path, options) {
   const response = await fetch(path, options).catch(() => Response.error());
   const data = await response.json().catch(() => null);
   const { status, headers, url } = response;
-  const time = timeSince(start, url);
+  // The browser measures better, but notes no request that was preloaded, and at most 250.
+  const entries = performance.getEntriesByName(url);
+  const noted = entries.findLast(({ startTime }) => startTime >= start);
+  const time = noted?.duration ?? performance.now() - start;
   record({ method, path, status, time, serverTiming: headers.get("Server-Timing") });
+  if (status === 0) waitForServer();
   const ok = response.ok && (data !== null || method !== "GET");
   const problem = ok ? null : problemOf(status, data);
   return { ok, status, data, problem, tag: headers.get("ETag"), allow: headers.get("Allow") ?? "" };
@@ -66,9 +74,12 @@ function problemOf(status, document) {
   return document?.detail || document?.title || `The server answered with status ${status}.`;
 }
 
-/** The browser measures better than the page, above all what it has preloaded. */
-function timeSince(start, url) {
-  const entries = performance.getEntriesByName(url, "resource");
-  const isThis = (entry) => entry.startTime >= start || entry.initiatorType === "link";
-  return entries.findLast(isThis)?.duration ?? performance.now() - start;
+/** Tells the page, with the event `back`, that the server can be reached again. */
+async function waitForServer() {
+  if (isGone) return;
+  isGone = true;
+  do await new Promise((resolve) => setTimeout(resolve, PATIENCE));
+  while (!(await fetch("/", { method: "HEAD" }).catch(() => null)));
+  isGone = false;
+  dispatchEvent(new Event("back"));
 }

@@ -1,5 +1,6 @@
 // Builds and updates elements. Text becomes text nodes, never HTML.
 
+const SVG = "http://www.w3.org/2000/svg";
 const keys = new WeakMap();
 
 export const byId = (id) => document.getElementById(id);
@@ -22,14 +23,15 @@ export function button(text, label, isOff, onclick, props) {
 
 /**
  * What is off does nothing, but unlike what is `disabled`, it keeps the focus. A second click
- * does nothing either: it would undo the first one, or hit the next item.
+ * does nothing either, unless `data-repeat` says so: it would undo the first one, or hit the
+ * next item.
  */
-const stopUnwanted = (event) => {
-  if (event.detail < 2 && !event.target.closest("[aria-disabled]")) return;
+addEventListener("click", (event) => {
+  const isSecond = event.detail > 1 && !event.target.closest("[data-repeat]");
+  if (!isSecond && !event.target.closest("[aria-disabled]")) return;
   event.preventDefault();
   event.stopPropagation();
-};
-addEventListener("click", stopUnwanted, true);
+}, true);
 
 /**
  * Makes the content of `parent` what `views` describe, without null and false. Elements stay,
@@ -42,23 +44,33 @@ export function render(parent, ...views) {
   if (place < 0 || document.activeElement === active) return;
   const others = focusable(parent);
   const next = active.isConnected ? active : others[place] ?? others.at(-1);
-  (next ?? parent.closest("section").querySelector("h2")).focus();
+  (next ?? parent.closest("section, dialog").querySelector("h2, h3")).focus();
 }
 
 export function announce(text) {
   byId("announcement").replaceChildren(text);
 }
 
-/** Asks for a text, instead of any earlier question. Gives "" if this is cancelled. */
-export function ask({ title, label, ...props }) {
+/**
+ * Asks for a text, instead of any earlier question. `check` says what is wrong with one. Gives
+ * "" if this is cancelled.
+ */
+export function ask({ title, label, check = () => null, ...props }) {
   const dialog = byId("dialog");
   dialog.close();
   dialog.replaceChildren();
+  const onsubmit = (event) => {
+    const problem = check(byId("answer").value);
+    byId("answer-problem").textContent = problem ?? "";
+    if (problem) event.preventDefault();
+  };
+  const described = { "aria-describedby": "answer-problem" };
   render(dialog,
-    h("form", { method: "dialog" },
+    h("form", { method: "dialog", onsubmit },
       h("h2", { id: "dialog-title" }, title),
       h("label", { for: "answer" }, label),
-      h("input", { id: "answer", required: true, autocomplete: "off", ...props }),
+      h("input", { id: "answer", required: true, autocomplete: "off", ...described, ...props }),
+      h("p.wrong", { id: "answer-problem", role: "alert" }),
       h("p.line",
         h("button.main", { value: "ok" }, "OK"),
         button("Cancel", null, false, () => dialog.close()))));
@@ -79,7 +91,7 @@ function patchChildren(parent, views) {
   views.forEach((view, index) => {
     if (isNothing(view)) return;
     const key = `${view.tag} ${view.props?.key ?? index}`;
-    const node = old.get(key) ?? (view.tag ? document.createElement(view.tag) : new Text());
+    const node = old.get(key) ?? create(parent, view.tag);
     keys.set(node, key);
     patch(node, view);
     nodes.add(node);
@@ -92,6 +104,12 @@ function patchChildren(parent, views) {
     if (node === next) next = next.nextSibling;
     else parent.insertBefore(node, next);
   }
+}
+
+function create(parent, tag) {
+  if (!tag) return new Text();
+  const isSvg = tag === "svg" || parent.namespaceURI === SVG;
+  return isSvg ? document.createElementNS(SVG, tag) : document.createElement(tag);
 }
 
 function patch(node, view) {

@@ -1,8 +1,8 @@
 // What the parts of the page share: each loads, fails and is tried again independently. The
 // choices are in the address and nowhere else: `#chris_rivers&date=20151202&todo=meera`.
 
-import { get } from "/site/api.js";
-import { button, byId, h, render } from "/site/dom.js";
+import { get } from "./api.js";
+import { button, byId, h, render } from "./dom.js";
 
 /** The first user, date and to-do user. They are not in the address. */
 const defaults = { user: "", date: "", todo: "" };
@@ -10,29 +10,29 @@ const encode = encodeURIComponent;
 
 /**
  * A part that `ask` loads: it gives a `value`, a `problem`, or both. The old value stays until
- * there is another. `lead` says what is missing if there is a problem.
+ * there is another. `missing` says what is not there if there is a problem.
  */
-export function newPart(lead, ask, show) {
-  const part = { turn: 0 };
+export function newPart(missing, ask, show) {
+  const part = { requests: 0 };
 
   part.clear = () => {
-    Object.assign(part, { turn: part.turn + 1, value: null, problem: null, isBusy: false });
+    Object.assign(part, { requests: part.requests + 1, value: null, problem: null, isBusy: false });
   };
 
   part.load = async () => {
-    const turn = part.turn + 1;
-    Object.assign(part, { turn, isBusy: true });
+    const request = part.requests + 1;
+    Object.assign(part, { requests: request, isBusy: true });
     show();
     const { value, problem } = await ask();
     // Only the latest answer counts.
-    if (turn !== part.turn) return;
+    if (request !== part.requests) return;
     Object.assign(part, { isBusy: false, problem, value: value ?? part.value });
     show();
   };
 
-  part.trouble = () => {
+  part.problemView = () => {
     const retry = button("Try again", null, part.isBusy, part.load);
-    return part.problem && problemView(`${lead} ${part.problem}`, retry);
+    return part.problem && problemView(`${missing} ${part.problem}`, retry);
   };
 
   part.clear();
@@ -42,11 +42,11 @@ export function newPart(lead, ask, show) {
 /** Shows the first part in the element `id`. It is busy while any of them is. */
 export function showParts(id, parts, ...views) {
   byId(id).ariaBusy = parts.some(({ isBusy }) => isBusy);
-  render(byId(id), parts[0].trouble(), ...views);
+  render(byId(id), parts[0].problemView(), ...views);
 }
 
-export function problemView(text, retry) {
-  return text && h("div.problem", h("p", text), retry);
+export function problemView(text, controls) {
+  return text && h("div.problem", h("p", text), controls);
 }
 
 /** Asks for the JSON at `path`; an object becomes a Map. `none` is the value after a 404. */
@@ -79,13 +79,13 @@ export function choose(change) {
 }
 
 /** The users at `path`, in the select that has the `name` of the choice. */
-export function newUsers(name, path, follow) {
+export function newUsers(name, path, readAddress) {
   const select = byId(name);
   select.onchange = () => choose({ [name]: select.value });
-  const users = newPart("The users are missing.", () => askFor(path), follow);
+  const users = newPart("The users are missing.", () => askFor(path), readAddress);
 
   /** Shows them and gives the chosen one. While they are missing, believes the address. */
-  users.follow = () => {
+  users.show = () => {
     const { value, problem } = users;
     setDefault(name, value?.keys().next().value);
     const user = chosen(name);
@@ -96,7 +96,7 @@ export function newUsers(name, path, follow) {
         h("option", { key: `user ${id}`, value: id }, about.name)));
     select.value = isKnown ? user : "";
     render(byId(`${name}-note`),
-      users.trouble(),
+      users.problemView(),
       value && !isKnown && h("p.note", `There is no user “${user}”. Choose another one.`));
     return isKnown || (problem && user) ? user : null;
   };

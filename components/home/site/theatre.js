@@ -1,19 +1,18 @@
-// Who are you, Now showing, Your bookings and You might like.
+// Cinema 3: Now showing, Your bookings, You might like, and a movie in a dialog.
 
-import { isWritable, write } from "/site/api.js";
-import { announce, button, h } from "/site/dom.js";
+import { isWritable, write } from "./api.js";
+import { announce, button, byId, h, render } from "./dom.js";
 import {
   askFor, choose, chosen, newPart, newUsers, pathTo, problemView, setDefault, showParts,
-} from "/site/part.js";
+} from "./part.js";
 
-const dateStyle = { weekday: "short", day: "numeric", month: "short", year: "numeric" };
-const dateFormat = new Intl.DateTimeFormat("en-GB", { ...dateStyle, timeZone: "UTC" });
+const dateStyle = { weekday: "short", day: "numeric", month: "short", timeZone: "UTC" };
 const NONE = new Map();
 
-const users = newUsers("user", "/users", follow);
-const showtimes = newPart("The shows are missing.", () => askFor("/showtimes"), follow);
+const users = newUsers("user", "/users", readAddress);
+const showtimes = newPart("The shows are missing.", () => askFor("/showtimes"), readAddress);
 const movies = newPart("Titles and ratings are missing.", () => askFor("/movies"), show);
-const seats = newPart("The seats are unknown.", () => askFor(pathTo("seats", state.date)), show);
+const seats = newPart("The seats are unknown.", askForSeats, show);
 const bookings = newPart("Bookings or their titles are missing.", askForBookings, show);
 const suggestions = newPart(
   "The suggestions are missing.",
@@ -21,10 +20,11 @@ const suggestions = newPart(
   show,
 );
 
-/** `user` and `date` are those of the bookings and seats. `writes` are what goes on, by path. */
-const state = { user: null, date: null, canBook: null, writes: new Map() };
+/** `movie` is the id of the open one. `writes` are under way or failed, by path. */
+const state = { user: null, date: null, movie: null, canBook: null, writes: new Map() };
 
 export async function start() {
+  byId("movie").onclose = () => open(null);
   users.load();
   showtimes.load();
   movies.load();
@@ -33,24 +33,49 @@ export async function start() {
 }
 
 /** Follows the address: loads what depends on another choice. */
-export function follow() {
+export function readAddress() {
   setDefault("date", showtimes.value?.keys().next().value);
   const date = showtimes.value && chosen("date");
   if (date !== state.date) {
     state.date = date;
     seats.clear();
-    if (date) seats.load();
+    loadSeats();
   }
-  const user = users.follow();
+  const user = users.show();
   if (user !== state.user) {
     state.user = user;
     state.writes.clear();
     bookings.clear();
     suggestions.clear();
-    if (user) bookings.load();
-    if (user) suggestions.load();
+    loadBookings();
   }
   show();
+}
+
+/** Loads what others may have changed, and what was missing. */
+export function lookAgain() {
+  for (const part of [users, showtimes, movies]) if (part.problem) part.load();
+  for (const [path, { doing }] of state.writes) if (!doing) state.writes.delete(path);
+  loadSeats();
+  loadBookings();
+}
+
+function loadSeats() {
+  if (state.date || state.movie) seats.load();
+}
+
+function loadBookings() {
+  if (!state.user) return;
+  bookings.load();
+  suggestions.load();
+}
+
+/** Gives the seats on the date that is shown, and on those of the open movie. */
+async function askForSeats() {
+  const dates = [...new Set([state.date, ...datesOf(state.movie)])].filter(Boolean);
+  const answers = await Promise.all(dates.map((date) => askFor(pathTo("seats", date), NONE)));
+  const failed = answers.find(({ problem }) => problem);
+  return failed ?? { value: new Map(dates.map((date, index) => [date, answers[index].value])) };
 }
 
 /** Gives `{ date, id, title, rating }` of each. Without `movies`, ids are enough to go on. */
@@ -71,6 +96,10 @@ function withId(movie) {
   return { ...movie, id: decodeURIComponent(movie.uri.slice("/movies/".length)) };
 }
 
+function datesOf(id) {
+  return [...(showtimes.value ?? [])].filter(([, ids]) => ids.includes(id)).map(([date]) => date);
+}
+
 async function change(movie, isBooked) {
   const { user } = state;
   const path = pathOf(movie);
@@ -82,63 +111,81 @@ async function change(movie, isBooked) {
   const name = `${titleOf(movie)} on ${formatDate(movie.date)}`;
   const problem = wasGone ? `${name} was already cancelled.` : answer.problem;
   announce(problem ?? `${isBooked ? "Cancelled" : "Booked"} ${name}.`);
+  if (isDone || answer.status === 409) loadSeats();
   if (user !== state.user) return;
   state.writes.set(path, { problem });
   if (isDone) {
     const others = (bookings.value ?? []).filter((other) => pathOf(other) !== path);
     bookings.value = isBooked ? others : [...others, movie];
   }
+  if (isDone || answer.status === 409) loadBookings();
   show();
-  if (!isDone && answer.status !== 409) return;
-  seats.load();
-  bookings.load();
-  suggestions.load();
+}
+
+/** Opens the movie `id`, or closes the dialog. */
+function open(id) {
+  state.movie = id;
+  if (id) byId("movie").showModal();
+  if (id) loadSeats();
+  show();
 }
 
 function show() {
   showParts("shows", [showtimes], showsView());
   showParts("bookings", [bookings, users], bookingsView());
   showParts("suggestions", [suggestions, users], suggestionsView());
+  render(byId("movie"), state.movie && movieView(describe({ id: state.movie })));
 }
 
 function showsView() {
   const ids = showtimes.value?.get(state.date);
-  const found = ids?.map((id) => ({ ...movies.value?.get(id), id, date: state.date }));
+  const found = ids?.map((id) => describe({ id, date: state.date }));
   return [
-    movies.trouble(),
-    seats.trouble(),
+    movies.problemView(),
+    seats.problemView(),
     state.canBook === false && h("p.note", "Without a database, nothing can be booked."),
     showtimes.value && datesView([...showtimes.value.keys()]),
     showtimes.value && !ids && h("p.quiet", "There are no shows."),
-    found && h("ol.rows", found.sort(compareRatings).map(showView)),
+    found && h("ol.rows", found.sort(compareRatings).map((movie) =>
+      h("li", { key: movie.id },
+        ratingView(movie),
+        h("div.what", titleView(movie), movie.director && h("p.quiet", movie.director)),
+        showView(movie, "")))),
   ];
 }
 
+/** What is known of a movie, and of its show. */
+function describe(movie) {
+  return { ...movies.value?.get(movie.id), ...movie };
+}
+
 function datesView(dates) {
-  const radio = (date) => ({ type: "radio", name: "date", checked: date === state.date });
   return h("fieldset.dates",
     h("legend.hidden", "Date"),
-    dates.map((date) =>
-      h("label", { key: date },
-        h("input", { ...radio(date), value: date, onchange: () => choose({ date }) }),
-        h("span", formatDate(date)))));
+    dates.map((date) => {
+      const checked = date === state.date;
+      const onchange = () => choose({ date });
+      return h("label", { key: date },
+        h("input", { type: "radio", name: "date", checked, onchange }),
+        h("span", formatDate(date, {})));
+    }));
 }
 
 function compareRatings(a, b) {
   return (b.rating ?? 0) - (a.rating ?? 0) || titleOf(a).localeCompare(titleOf(b));
 }
 
-function showView(movie) {
+function showView(movie, where) {
   const isBooked = bookings.value?.some((other) => pathOf(other) === pathOf(movie));
-  const room = seats.value?.get(movie.id);
+  const rooms = seats.value?.get(movie.date);
+  const room = rooms?.get(movie.id);
   const isSoldOut = room?.left === 0;
   const left = room ? `${room.left} of ${room.seats} seats left` : "No bookings yet";
-  return h("li", { key: movie.id },
-    ratingView(movie),
-    h("div.what", titleView(movie), movie.director && h("p.quiet", movie.director)),
-    isBooked && h("p.badge.yes", "Booked"),
-    seats.value && h(isSoldOut ? "p.badge" : "p.quiet", isSoldOut ? "Sold out" : left),
-    writeViews(movie, isBooked, isSoldOut && !isBooked, ""));
+  return [
+    isBooked && h("p.badge.yes", { key: "booked" }, "Booked"),
+    rooms && h(isSoldOut ? "p.badge" : "p.quiet", { key: "seats" }, isSoldOut ? "Sold out" : left),
+    writeViews(movie, isBooked, isSoldOut && !isBooked, where),
+  ].flat();
 }
 
 function bookingsView() {
@@ -146,16 +193,12 @@ function bookingsView() {
   const dates = Object.groupBy(bookings.value ?? [], ({ date }) => date);
   return Object.entries(dates).map(([date, list]) =>
     h("div", { key: date },
-      h("h3", formatDate(date)),
-      h("ul.rows", list.map(bookingView))));
-}
-
-function bookingView({ date, ...rest }) {
-  const movie = { date, ...movies.value?.get(rest.id), ...rest };
-  return h("li", { key: movie.id },
-    ratingView(movie),
-    h("div.what", titleView(movie)),
-    writeViews(movie, true, false, ` on ${formatDate(date)}`));
+      h("h4", formatDate(date)),
+      h("ul.tickets", list.map(describe).map((movie) =>
+        h("li.ticket", { key: movie.id },
+          ratingView(movie),
+          h("div.what", titleView(movie)),
+          writeViews(movie, true, false, ` on ${formatDate(date)}`))))));
 }
 
 /** The button to book or cancel, and what is wrong with that. */
@@ -164,29 +207,49 @@ function writeViews(movie, isBooked, isOff, where) {
   const isReady = state.canBook && state.user && (bookings.value || bookings.problem);
   const verb = isBooked ? "Cancel" : "Book";
   const label = `${verb} ${titleOf(movie)}${where}`;
-  const props = { key: "write", class: isBooked ? null : "main" };
+  const props = { key: "write", class: isBooked ? "write" : "write main" };
   return [
-    doing && h("p.badge", { key: "doing" }, doing),
-    isReady && button(verb, label, doing || isOff, () => change(movie, isBooked), props),
+    isReady && button(doing ?? verb, label, doing || isOff, () => change(movie, isBooked), props),
     problemView(problem),
   ];
 }
 
 function suggestionsView() {
   if (suggestions.value?.length === 0) return [h("p.quiet", "You have booked every movie.")];
-  return [suggestions.value && h("ol.rows", suggestions.value.map(withId).map(suggestionView))];
+  return [suggestions.value && h("ol.rows", suggestions.value.map(withId).map((movie) =>
+    h("li", { key: movie.id },
+      ratingView(movie),
+      h("div.what", titleView(movie)),
+      button("Dates", `Dates of ${titleOf(movie)}`, false, () => open(movie.id)))))];
 }
 
-function suggestionView(movie) {
-  return h("li", { key: movie.id }, ratingView(movie), h("div.what", titleView(movie)));
+function movieView(movie) {
+  const dates = datesOf(movie.id);
+  return h("div", { key: movie.id },
+    h("h2", { id: "movie-title", tabindex: -1 }, titleOf(movie)),
+    h("p.quiet", movie.director && `Directed by ${movie.director}`),
+    ratingView(movie),
+    seats.problemView(),
+    dates.length === 0 && h("p.quiet", "It is not shown."),
+    h("ul.rows", dates.map((date) =>
+      h("li", { key: date },
+        h("div.what", formatDate(date)),
+        showView({ ...movie, date }, ` on ${formatDate(date)}`)))),
+    button("Close", null, false, () => byId("movie").close()));
 }
 
 function ratingView({ rating }) {
   return h("p.rating", h("span.hidden", "Rated "), rating?.toFixed(1) ?? "–");
 }
 
+/** A link that opens the movie here, unless the browser is asked for another tab. */
 function titleView(movie) {
-  return h("a.title", { href: pathTo("movies", movie.id) }, titleOf(movie));
+  const onclick = (event) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    open(movie.id);
+  };
+  return h("a.title", { href: pathTo("movies", movie.id), onclick }, titleOf(movie));
 }
 
 function titleOf({ id, title }) {
@@ -198,7 +261,7 @@ function pathOf({ date, id }) {
 }
 
 /** `20151201` becomes `Tue, 1 Dec 2015`; what is no date stays as it is. */
-function formatDate(date) {
-  const time = Date.parse(date.replace(/^(\d{4})(\d\d)(\d\d)$/, "$1-$2-$3T00:00Z"));
-  return Number.isNaN(time) ? date : dateFormat.format(time);
+function formatDate(date, more = { year: "numeric" }) {
+  const time = new Date(date.replace(/^(\d{4})(\d\d)(\d\d)$/, "$1-$2-$3"));
+  return Number.isNaN(+time) ? date : time.toLocaleDateString("en-GB", { ...dateStyle, ...more });
 }

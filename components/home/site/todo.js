@@ -1,20 +1,26 @@
-// To-do: the lists of a user. A list is saved only over the version that the page shows.
+// The To-Do Manager: the lists of a user.
 
-import { get, isWritable, write } from "/site/api.js";
-import { announce, ask, button, byId, h } from "/site/dom.js";
-import { askFor, newPart, newUsers, pathTo, problemView, showParts } from "/site/part.js";
+import { isWritable } from "./api.js";
+import { announce, ask, button, byId, h } from "./dom.js";
+import {
+  discard, itemsOf, newItem, newList, pathOf, save, saveAll, update,
+} from "./list.js";
+import { askFor, newPart, newUsers, pathTo, problemView, showParts } from "./part.js";
 
-const users = newUsers("todo", "/todo/users", follow);
+/** For how long a done item stays, in milliseconds. */
+const LINGER = 5000;
+
+const users = newUsers("todo", "/todo/users", readAddress);
 const lists = newPart("The lists are missing.", askForLists, show);
 
-/** `user` is whose lists these are; `made` and `deleted` are the last lists of that kind. */
-const state = { user: null, canWrite: null, made: null, deleted: null, lastId: 0 };
+/** The lists of all chosen users, by path. */
+const known = new Map();
 
-const newId = () => `todo-${(state.lastId += 1)}`;
-const textsOf = (items) => items?.map(({ text }) => text) ?? null;
-const isSame = (a, b) => JSON.stringify(textsOf(a)) === JSON.stringify(textsOf(b));
-const pathOf = ({ user, name }) => pathTo("todo", "lists", user, name);
+/** `deleted` has the last list that was, and its items; `problem` is that of a new one. */
+const state = { user: null, canWrite: null, deleted: null, problem: null, moved: null };
+
 const byName = (a, b) => (a.name < b.name ? -1 : 1);
+const isHere = ({ user }) => user === state.user;
 const focus = (list, what) => byId(`${list.id}-${what}`)?.focus();
 
 export async function start() {
@@ -23,230 +29,267 @@ export async function start() {
   show();
 }
 
-export function follow() {
-  const user = users.follow();
+/** Follows the address: loads the lists of another user. */
+export function readAddress() {
+  const user = users.show();
   if (user !== state.user) {
-    Object.assign(state, { user, made: null, deleted: null });
+    Object.assign(state, { user, deleted: null, problem: null });
     lists.clear();
     if (user) lists.load();
   }
   show();
 }
 
+/** Loads what others may have changed, and what was missing. What is not saved stays. */
+export function lookAgain() {
+  if (users.problem) users.load();
+  if (state.user) lists.load();
+}
+
 async function askForLists() {
-  const { value, problem } = await askFor(pathTo("todo", "users", state.user, "lists"), new Map());
+  const { user } = state;
+  const time = performance.now();
+  const { value, problem } = await askFor(pathTo("todo", "users", user, "lists"), new Map());
   if (problem) return { problem };
-  const found = [...value].map(([name, texts]) => newList(name, texts.map(newItem)));
-  return { value: found.sort(byName) };
-}
-
-/**
- * The `tag` is that of the version that is shown: undefined if unknown, null if there is none.
- * If somebody else was faster, `conflict` has the items of both; null means deleted.
- */
-function newList(name, items, tag) {
-  return { id: newId(), user: state.user, name, items, tag };
-}
-
-/** A list may have the same text twice, so an item has an id. */
-function newItem(text) {
-  return { id: newId(), text };
-}
-
-/** Makes `items` those of the list, or deletes it if they are null. Gives whether it did. */
-async function change(list, items, outcome) {
-  Object.assign(list, { isBusy: true, problem: null });
-  show();
-  const isDone = await store(list, items);
-  list.isBusy = false;
-  show();
-  if (isDone) announce(outcome);
-  else if (list.conflict) focus(list, "conflict");
-  return isDone;
-}
-
-async function store(list, items) {
-  if (list.tag === undefined && !(await compare(list, items))) return false;
-  const isNew = !list.tag && !list.conflict;
-  const headers = list.tag ? { "If-Match": list.tag } : { "If-None-Match": "*" };
-  const body = textsOf(items);
-  const answer = await write(body ? "PUT" : "DELETE", pathOf(list), { headers, body });
-  if (answer.status === 412) {
-    if (isNew) return fail(list, `There is already a list “${list.name}”.`);
-    if (!(await compare(list, items))) return false;
+  for (const name of value.keys()) {
+    if (!listOf(user, name)) know(newList(user, name, null));
   }
-  if (!answer.ok && (body || answer.status !== 404)) return fail(list, answer.problem);
-  adopt(list, items, body ? answer.tag : null);
-  return true;
+  for (const list of known.values()) {
+    if (list.user === user) update(list, value.get(list.name) ?? null, time);
+  }
+  return { value: true };
 }
 
-function fail(list, problem) {
-  list.problem = problem;
-  announce(problem);
-  return false;
+const listOf = (user, name) => known.get(pathOf({ user, name }));
+
+function know(list) {
+  known.set(pathOf(list), list);
+  return list;
 }
 
-/** Gets their version. If it is in the way of mine, keeps both until somebody decides. */
-async function compare(list, mine) {
-  const { ok, status, data, tag, problem } = await get(pathOf(list));
-  if (!ok && status !== 404) return fail(list, problem);
-  const theirs = ok ? data.map(newItem) : null;
-  list.tag = ok ? tag : null;
-  if (isSame(theirs, mine) || (isSame(theirs, list.items) && !list.conflict)) return true;
-  list.conflict = { mine, theirs };
-  return false;
-}
-
-/** Shows `items`, or no list if they are null. */
-function adopt(list, items, tag) {
-  Object.assign(list, { items: items ?? list.items, tag, conflict: null });
-  if (list.user !== state.user) return;
-  const others = (lists.value ?? []).filter((other) => other !== list);
-  lists.value = items ? [...others, list].sort(byName) : others;
-}
-
-async function settle(list, items) {
-  if (items === list.conflict.theirs) adopt(list, items, list.tag);
-  else if (!(await change(list, items, `${items ? "Saved" : "Deleted"} “${list.name}”.`))) return;
+/** Saves an edit. If it fails and was typed, gives it back, unless more was typed since. */
+async function edit(list, change) {
+  await save(list, change, show);
+  const [failed] = list.edits;
+  const field = byId(`${list.id}-add`);
+  if (!list.problem || !failed?.added || field?.value !== "") return;
+  field.value = failed.added.text;
+  list.edits.shift();
+  for (const one of list.edits) one.items = one.items?.filter((item) => item !== failed.added);
   show();
-  focus(list, "name");
 }
 
-async function add(list, field) {
+function add(list, field) {
   const text = field.value.trim();
   if (!text) return;
-  await change(list, [...list.items, newItem(text)], `Added “${text}”.`);
-  if (!list.problem && field.value.trim() === text) field.value = "";
-}
-
-async function tickOff(list, item, { target }) {
-  const others = list.items.filter((other) => other !== item);
-  target.checked = await change(list, others, `Done: “${item.text}”.`);
-}
-
-function move(list, item, place) {
-  const items = list.items.filter((other) => other !== item).toSpliced(place, 0, item);
-  change(list, items, `“${item.text}” is now ${place + 1} of ${items.length}.`);
-}
-
-async function make(field) {
-  const list = newList(field.value.trim(), [], null);
-  state.made = list;
-  if (!(await change(list, [], `Made the list “${list.name}”.`))) return;
-  state.made = null;
   field.value = "";
-  focus(list, "add");
+  const added = newItem(text);
+  edit(list, { items: [...itemsOf(list), added], added, outcome: `Added “${text}”.` });
+}
+
+/** The items, and the done ones where they were. */
+function rowsOf(list) {
+  const items = itemsOf(list) ?? [];
+  const rows = items.map((item) => ({ item }));
+  for (const { item, place } of list.done) {
+    if (!items.includes(item)) rows.splice(place, 0, { item, isDone: true });
+  }
+  return rows;
+}
+
+function tickOff(list, item) {
+  const place = rowsOf(list).findIndex((row) => row.item === item);
+  list.done = [...list.done, { item, place }].sort((a, b) => a.place - b.place);
+  forget(list, item);
+  const items = itemsOf(list).filter((other) => other !== item);
+  edit(list, { items, outcome: `Done: “${item.text}”.` });
+}
+
+/** Shows a done item for a while, and as long as somebody may be about to undo that. */
+async function forget(list, item) {
+  do await new Promise((resolve) => setTimeout(resolve, LINGER));
+  while (byId(item.id)?.matches(":hover, :focus-within"));
+  list.done = list.done.filter((done) => done.item !== item);
+  show();
+}
+
+function undoTick(list, item) {
+  const rows = rowsOf(list);
+  const before = rows.slice(0, rows.findIndex((row) => row.item === item));
+  const place = before.filter(({ isDone }) => !isDone).length;
+  list.done = list.done.filter((done) => done.item !== item);
+  const items = itemsOf(list).toSpliced(place, 0, item);
+  edit(list, { items, outcome: `“${item.text}” is back.` });
+}
+
+/** The second click of a double-click means the same item, which is elsewhere by then. */
+function move(list, clicked, by, event) {
+  const item = event.detail > 1 ? state.moved ?? clicked : clicked;
+  const items = itemsOf(list);
+  const place = items.indexOf(item) + by;
+  if (!items.includes(item) || !items[place]) return;
+  state.moved = item;
+  const moved = items.filter((other) => other !== item).toSpliced(place, 0, item);
+  const outcome = `“${item.text}” is now ${place + 1} of ${items.length}.`;
+  edit(list, { items: moved, outcome });
+  byId(`${item.id}${by}`)?.focus();
+}
+
+/** What is wrong with a name. It is a part of an address, which has no `.` and `..`. */
+function problemOf(name) {
+  if (!name.trim()) return "A name needs more than spaces.";
+  if (isUnreachable({ name: name.trim() })) return "A name can’t be “.” or “..”.";
+  if ([...name.trim()].length > 256) return "A name has at most 256 characters.";
+  return null;
+}
+
+const isUnreachable = ({ name }) => name === "." || name === "..";
+
+/** Gives a list of that name once it is saved. */
+async function make(name, items, outcome) {
+  const other = listOf(state.user, name);
+  if (other && itemsOf(other)) throw `There is already a list “${name}”.`;
+  const list = know(newList(state.user, name, null, null));
+  await save(list, { items, isNew: true, outcome }, show);
+  if (!list.problem) return list;
+  known.delete(pathOf(list));
+  if (isHere(list)) lists.load();
+  throw list.problem;
+}
+
+async function create(field) {
+  const { user } = state;
+  const name = field.value.trim();
+  state.problem = problemOf(name);
+  if (state.problem) return show();
+  field.value = "";
+  try {
+    const list = await make(name, [], `Made the list “${name}”.`);
+    if (document.activeElement === field && !field.value) focus(list, "add");
+  } catch (problem) {
+    if (user !== state.user) return;
+    state.problem = problem;
+    field.value ||= name;
+    show();
+  }
 }
 
 /** The API can't rename: makes a list of the new name, then deletes the old one. */
 async function rename(list) {
-  const title = `Rename “${list.name}”`;
-  const name = (await ask({ title, label: "New name", value: list.name })).trim();
+  const field = { label: "New name", value: list.name, maxlength: 256, check: problemOf };
+  const name = (await ask({ title: `Rename “${list.name}”`, ...field })).trim();
   if (!name || name === list.name) return;
-  const renamed = newList(name, list.items, null);
-  if (!(await change(renamed, list.items, ""))) fail(list, renamed.problem);
-  else if (await change(list, null, `Renamed “${list.name}” to “${name}”.`)) focus(renamed, "name");
-  else fail(list, `“${name}” exists now, but “${list.name}” is not deleted. ${list.problem ?? ""}`);
+  try {
+    const renamed = await make(name, itemsOf(list), "");
+    await edit(list, { items: null, outcome: `Renamed “${list.name}” to “${name}”.` });
+    if (!list.problem && !list.conflict) return focus(renamed, "name");
+    const reason = list.problem ?? "";
+    list.problem = `“${name}” exists now, but “${list.name}” is not deleted. ${reason}`;
+  } catch (problem) {
+    list.problem = problem;
+  }
+  announce(list.problem);
   show();
 }
 
-async function remove(list) {
-  if (!(await change(list, null, `Deleted “${list.name}”.`))) return;
-  state.deleted = list;
-  show();
-  byId("undo")?.focus();
+function remove(list) {
+  const items = itemsOf(list);
+  const whenSaved = () => {
+    if (!isHere(list)) return;
+    state.deleted = { list, items };
+    show();
+    byId("undo")?.focus();
+  };
+  edit(list, { items: null, outcome: `Deleted “${list.name}”.`, whenSaved });
 }
 
-async function undo(list) {
-  if (await change(list, list.items, `“${list.name}” is back.`)) state.deleted = null;
+function undo({ list, items }) {
+  state.deleted = null;
+  edit(list, { items, isNew: true, outcome: `“${list.name}” is back.` });
+  focus(list, "name");
+}
+
+async function settle(list, isMine) {
+  if (isMine) await saveAll(list, show);
+  else discard(list);
   show();
+  focus(list, "name");
 }
 
 function show() {
-  const { canWrite, made, deleted } = state;
-  const { value } = lists;
+  const { canWrite, deleted, problem } = state;
+  const shown = [...known.values()].filter(isHere).filter((list) => list.saved ?? itemsOf(list));
   showParts("lists", [lists, users],
     canWrite === false && h("p.note", "Without a database, the lists can’t be changed."),
-    value?.length === 0 && h("p.quiet", "No lists yet."),
+    lists.value && !shown.length && h("p.quiet", "No lists yet."),
     deleted && h("div.note",
-      h("p", `Deleted “${deleted.name}”.`),
-      button("Undo", null, deleted.isBusy, () => undo(deleted), { id: "undo" }),
-      problemView(deleted.problem)),
-    value && h("div.lists", value.map(listView)),
-    value && canWrite && formView("new-list", "New list", "New list", "Create", made?.isBusy, make),
-    problemView(made?.problem));
+      h("p", `Deleted “${deleted.list.name}”.`),
+      button("Undo", null, false, () => undo(deleted), { id: "undo" })),
+    lists.value && h("div.lists", shown.sort(byName).map(listView)),
+    lists.value && canWrite && formView("new-list", "New list", "", "Create", 256, create),
+    problemView(problem));
 }
 
 function listView(list) {
-  const { id, name, items, isBusy, conflict } = list;
-  const isOpen = state.canWrite && !conflict;
-  const label = `New item of ${name}`;
-  return h("article", { key: id, "aria-labelledby": `${id}-name`, "aria-busy": isBusy && "true" },
+  const { id, name, isSaving, problem, conflict, edits } = list;
+  const isOpen = state.canWrite && !conflict && !isUnreachable(list);
+  const where = ` of ${name}`;
+  const link = isUnreachable(list) ? name : h("a", { href: pathOf(list) }, name);
+  return h("article", { key: id, "aria-labelledby": `${id}-name`, "aria-busy": isSaving && "true" },
     h("div.line",
-      h("h3", { id: `${id}-name`, tabindex: -1 }, h("a", { href: pathOf(list) }, name)),
-      isBusy && h("p.badge", "Saving…"),
-      isOpen && h("div.line",
-        button("Rename", `Rename ${name}`, isBusy, () => rename(list)),
-        button("Delete", `Delete ${name}`, isBusy, () => remove(list)))),
-    problemView(list.problem),
-    conflict && conflictView(list, conflict),
-    !conflict && h("ol.items", items.map((item, place) => itemView(list, item, place))),
-    isOpen && formView(`${id}-add`, "New item", label, "Add", isBusy, (field) => add(list, field)));
+      h("h3", { id: `${id}-name`, tabindex: -1 }, link),
+      h("p.saving", isSaving && "Saving…"),
+      isOpen && button("Rename", `Rename ${name}`, isSaving, () => rename(list)),
+      isOpen && button("Delete", `Delete ${name}`, isSaving, () => remove(list))),
+    problemView(problem, !conflict && edits.length > 0 && [
+      button("Try again", `Try again: ${name}`, isSaving, () => saveAll(list, show)),
+      button("Discard", `Discard: ${name}`, isSaving, () => settle(list)),
+    ]),
+    isUnreachable(list) && h("p.note", "No address can have this name: it can’t be changed."),
+    conflict && conflictView(list),
+    h("ol.items", rowsOf(list).map((row) => itemView(list, row, isOpen))),
+    isOpen && formView(`${id}-add`, "New item", where, "Add", 1000, (one) => add(list, one)));
 }
 
-function itemView(list, item, place) {
-  const text = h("span", item.text || "(empty)");
-  if (!state.canWrite) return h("li", { key: item.id }, text);
-  const { isBusy, items } = list;
-  const onclick = (event) => tickOff(list, item, event);
-  const tick = { type: "checkbox", "aria-disabled": isBusy && "true", onclick };
-  const mover = (arrow, to, label) =>
-    button(arrow, label, isBusy || !items[to], () => move(list, item, to));
-  return h("li.line", { key: item.id },
-    h("label", h("input", tick), text),
-    mover("↑", place - 1, `Move ${item.text} up`),
-    mover("↓", place + 1, `Move ${item.text} down`));
+function itemView(list, { item, isDone }, isOpen) {
+  const { id, text } = item;
+  const label = h("span", text || "(empty)");
+  if (!isOpen) return h("li", { key: id }, label);
+  const onclick = () => (isDone ? undoTick(list, item) : tickOff(list, item));
+  const tick = h("input", { type: "checkbox", checked: Boolean(isDone), onclick });
+  const items = itemsOf(list);
+  const mover = (arrow, by, name) => {
+    const isOff = !items[items.indexOf(item) + by];
+    const onclick = (event) => move(list, item, by, event);
+    const props = { id: `${id}${by}`, "data-repeat": "" };
+    return button(arrow, `Move ${text} ${name}`, isOff, onclick, props);
+  };
+  return h("li.line", { key: id, id },
+    h("label", tick, label),
+    isDone
+      ? button("Undo", `Undo ${text}`, false, onclick)
+      : [mover("↑", -1, "up"), mover("↓", 1, "down")]);
 }
 
-function formView(id, placeholder, label, text, isBusy, act) {
+function formView(id, placeholder, where, text, maxlength, act) {
   const onsubmit = (event) => {
     event.preventDefault();
     act(byId(id));
   };
-  const field = { id, placeholder, "aria-label": label, required: true, autocomplete: "off" };
-  return h("form.line", { key: "form", onsubmit },
+  const field = { id, placeholder, "aria-label": placeholder + where, maxlength, required: true };
+  return h("form.line", { key: "form", onsubmit, autocomplete: "off" },
     h("input", field),
-    h("button", { "aria-disabled": isBusy && "true" }, text));
+    h("button", text));
 }
 
-function conflictView(list, { mine, theirs }) {
-  const both = mine && theirs && [...theirs, ...onlyIn(mine, theirs)];
-  const keepMine = theirs ? "Keep mine" : "Create it again";
-  const choice = (text, items) =>
-    button(text, `${text}: ${list.name}`, list.isBusy, () => settle(list, items));
-  return h("div",
-    h("h4", { id: `${list.id}-conflict`, tabindex: -1 }, disputeText(list)),
-    h("div.versions", versionView("Yours", mine), versionView("Theirs", theirs)),
-    h("p.line",
-      choice(mine ? keepMine : "Delete it anyway", mine),
-      choice(theirs ? "Keep theirs" : "Let it go", theirs),
-      both && choice("Keep both", both)));
-}
-
-function disputeText({ name, conflict }) {
-  return `Somebody else has ${conflict?.theirs ? "changed" : "deleted"} “${name}”.`;
-}
-
-function versionView(title, items) {
-  const view = items ? h("ul", items.map(({ text }) => h("li", text))) : h("p", "Deleted.");
-  return h("div", h("h5", title), view);
-}
-
-/** The items of `mine` whose text is not in `theirs`, or less often. */
-function onlyIn(mine, theirs) {
-  const rest = textsOf(theirs);
-  return mine.filter(({ text }) => {
-    const index = rest.indexOf(text);
-    return index < 0 || !rest.splice(index, 1);
-  });
+function conflictView(list) {
+  const { theirs } = list.conflict;
+  const choice = (text, isMine) =>
+    button(text, `${text}: ${list.name}`, list.isSaving, () => settle(list, isMine));
+  return h("div.note",
+    h("h4", { id: `${list.id}-conflict`, tabindex: -1 },
+      `Somebody else has ${theirs ? "changed" : "deleted"} “${list.name}”.`),
+    theirs && h("p", `It has now: ${theirs.map(({ text }) => text).join(", ") || "nothing"}.`),
+    choice(theirs ? "Delete it anyway" : "Create it again", true),
+    choice(theirs ? "Keep theirs" : "Let it go", false));
 }

@@ -19,12 +19,14 @@ pub fn page(api: &Value) -> String {
             body {
                 main {
                     h1 { "The API of " (info("title")) }
-                    p { (info("summary")) " " (info("description")) }
+                    p { (info("summary")) }
                     p {
                         "The whole description: " a href="/openapi.json" { "/openapi.json" }
                         ", version " (info("version")) ". The front page: " a href="/" { "/" } "."
                     }
                     @for tag in list(&api["tags"]) { (section(api, tag)) }
+                    h2 { "What they share" }
+                    p { (info("description")) }
                 }
             }
         }
