@@ -83,10 +83,7 @@ impl Sibling {
         request: &Request,
         path: &str,
     ) -> Result<Option<T>, Problem> {
-        let mut span = request.timing.ask(self.id);
-        let answer = self.read(request, path).await;
-        span.has_failed = answer.is_err();
-        answer
+        self.timed(request, self.read(request, path)).await
     }
 
     /// As [`Sibling::get`], for a resource that must exist.
@@ -98,12 +95,11 @@ impl Sibling {
         request: &Request,
         path: &str,
     ) -> Result<T, Problem> {
-        let mut span = request.timing.ask(self.id);
-        let answer = self.read(request, path).await;
-        let answer = answer
-            .and_then(|value| value.ok_or_else(|| self.bad_gateway(path, "status 404".into())));
-        span.has_failed = answer.is_err();
-        answer
+        let answer = async {
+            let value = self.read(request, path).await?;
+            value.ok_or_else(|| self.bad_gateway(path, "status 404".into()))
+        };
+        self.timed(request, answer).await
     }
 
     /// Whether there is a resource at `path`, which is an object in JSON.
@@ -113,6 +109,19 @@ impl Sibling {
     pub async fn exists(&self, request: &Request, path: &str) -> Result<bool, Problem> {
         let object = self.get::<BTreeMap<String, IgnoredAny>>(request, path).await?;
         Ok(object.is_some())
+    }
+
+    async fn timed<T>(
+        &self,
+        request: &Request,
+        answer: impl Future<Output = Result<T, Problem>>,
+    ) -> Result<T, Problem> {
+        let mut span = request.timing.ask(self.id);
+        let answer = answer.await;
+        // A 500 is the caller's own fault: a variable that is malformed.
+        let failed = |problem: &Problem| problem.status != StatusCode::INTERNAL_SERVER_ERROR;
+        span.has_failed = answer.as_ref().is_err_and(failed);
+        answer
     }
 
     async fn read<T: DeserializeOwned>(

@@ -9,14 +9,18 @@ from conftest import CHROMIUM, OPTIONS, ROOT, serving
 from playwright.sync_api import sync_playwright
 
 PICTURE = Path(__file__).with_name("screenshot.png")
-VIEW = {"viewport": {"width": 1280, "height": 1180}, "device_scale_factor": 1}
+# Without movement, so that nothing is caught in the middle of it.
+VIEW = {"viewport": {"width": 1800, "height": 1000}, "reduced_motion": "reduce"}
 
 
 def main() -> None:
     with serving(ROOT) as server, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
         page = browser.new_page(**VIEW)
-        page.goto(f"{server.url}/#dwight_schrute&date=20151201")
+        page.goto(f"{server.url}/#dwight_schrute&date=20151201&todo=saurabh_badhwar")
+        page.wait_for_load_state("networkidle")
+        # So that only the way of the booking is lit.
+        page.wait_for_timeout(1500)
         page.get_by_role("button", name="Book The Good Dinosaur").click()
         page.get_by_role("button", name="Cancel The Good Dinosaur").first.wait_for()
         page.wait_for_load_state("networkidle")

@@ -267,6 +267,9 @@ def test_after_a_failure_nothing_more_is_saved_and_all_can_be_tried_again(serve,
     held[0].fulfill(status=503, body="")
     expect(list_of(page, "home")).to_contain_text("503")
     expect(field).to_have_value("flour")
+    # Another save would have been sent before that of another list.
+    add(page, "work", "Read")
+    expect_items(page, "work", ["Complete the blogpost", "Create presentation for meeting", "Read"])
     assert len(held) == 1
     assert stored(url, "home") == HOME
     page.unroute("**/todo/lists/saurabh_badhwar/home")
@@ -431,9 +434,70 @@ def test_what_others_have_saved_is_shown_when_the_tab_gets_the_focus_but_over_no
     field = list_of(page, "home").get_by_label("New item of home")
     field.fill("not saved yet")
     replace(url, "home", ["Theirs"])
+    replace(url, "work", ["Theirs, too", "Complete the blogpost"])
     with page.expect_response("**/todo/users/saurabh_badhwar/lists"):
         page.evaluate("dispatchEvent(new Event('focus'))")
     expect_items(page, "home", ["Theirs"])
     expect(field).to_have_value("not saved yet")
+    expect(list_of(page, "work")).not_to_contain_text("Theirs, too")
     held[0].continue_()
-    expect_items(page, "work", ["Create presentation for meeting"])
+    wait_for(page, held, 2)
+    held[1].continue_()
+    expect_items(page, "work", ["Theirs, too"])
+
+
+def test_an_item_that_two_people_add_is_there_twice_and_each_is_its_own(serve, visit):
+    url = serve().url
+    page = visit(url + USER)
+    expect_items(page, "home", HOME)
+    replace(url, "home", ["milk", *HOME])
+    add(page, "home", "milk")
+    expect_items(page, "home", ["milk", *HOME, "milk"])
+    tick(page, "home", "milk")
+    expect_items(page, "home", [*HOME, "milk"])
+    assert stored(url, "home") == [*HOME, "milk"]
+
+
+def test_a_rename_does_not_delete_what_was_added_meanwhile(serve, visit):
+    url = serve().url
+    page = visit(url + USER)
+    expect_items(page, "home", HOME)
+    held = hold(page, "**/todo/lists/saurabh_badhwar/house", "PUT")
+    page.get_by_role("button", name="Rename home").click()
+    page.get_by_label("New name").fill("house")
+    page.get_by_role("button", name="OK", exact=True).click()
+    wait_for(page, held, 1)
+    add(page, "home", "eggs")
+    expect_items(page, "home", [*HOME, "eggs"])
+    held[0].continue_()
+    expect(list_of(page, "home")).to_contain_text("“home” is not deleted.")
+    assert stored(url, "home") == [*HOME, "eggs"]
+
+
+def test_a_list_that_is_being_deleted_takes_no_edit(serve, visit):
+    url = serve().url
+    page = visit(url + USER)
+    expect_items(page, "home", HOME)
+    held = hold(page, "**/todo/lists/saurabh_badhwar/home", "DELETE")
+    page.get_by_role("button", name="Delete home").click()
+    wait_for(page, held, 1)
+    held[0].fulfill(status=503, body="")
+    expect(list_of(page, "home")).to_contain_text("503")
+    expect(list_of(page, "home")).to_contain_text("Buy milk")
+    expect(list_of(page, "home").get_by_label("New item of home")).to_have_count(0)
+    list_of(page, "home").get_by_role("button", name="Discard").click()
+    expect_items(page, "home", HOME)
+
+
+def test_an_edit_that_could_not_be_sent_is_saved_when_the_server_is_back(serve, visit):
+    server = serve()
+    page = visit(server.url + USER)
+    expect_items(page, "home", HOME)
+    address = server.url.removeprefix("http://")
+    server.stop()
+    tick(page, "home", "Buy milk")
+    expect(list_of(page, "home")).to_contain_text("can’t be reached")
+    serve("--listen", address)
+    expect(page.get_by_text("can’t be reached")).to_have_count(0)
+    expect_items(page, "home", HOME[1:])
+    assert stored(server.url, "home") == HOME[1:]

@@ -1,7 +1,6 @@
 // Sends requests, reads problems, and asks for the token.
 
 import { ask } from "./dom.js";
-import { record } from "./requests.js";
 
 /** How often the page looks whether a server that was gone is back, in milliseconds. */
 const PATIENCE = 2000;
@@ -51,7 +50,10 @@ async function askForToken(isWrong) {
   return token;
 }
 
-/** Never throws: if something went wrong, `problem` says what. */
+/**
+ * Never throws: if something went wrong, `problem` says what. Tells the page of each request, with
+ * the event `answer`.
+ */
 async function send(path, options) {
   const { method } = options;
   const start = performance.now();
@@ -62,7 +64,8 @@ async function send(path, options) {
   const entries = performance.getEntriesByName(url);
   const noted = entries.findLast(({ startTime }) => startTime >= start);
   const time = noted?.duration ?? performance.now() - start;
-  record({ method, path, status, time, serverTiming: headers.get("Server-Timing") });
+  const detail = { method, path, status, time, serverTiming: headers.get("Server-Timing") };
+  dispatchEvent(new CustomEvent("answer", { detail }));
   if (status === 0) waitForServer();
   const ok = response.ok && (data !== null || method !== "GET");
   const problem = ok ? null : problemOf(status, data);

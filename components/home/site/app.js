@@ -1,18 +1,7 @@
-/*
- * The front page. Everything on it comes from the API.
- *
- * theatre.js   Cinema 3
- * todo.js      the To-Do Manager
- * list.js      saves a list, merged with what others have saved
- * picture.js   the services, and the way of the last request
- * requests.js  the last requests
- * part.js      loading, users, the address
- * api.js       requests, problems, the token
- * dom.js       elements, focus, the dialog
- */
+// The front page, made from nothing but the API. Its two halves are theatre.js and todo.js.
 
 import { announce, byId } from "./dom.js";
-import * as picture from "./picture.js";
+import * as happened from "./happened.js";
 import * as theatre from "./theatre.js";
 import * as todo from "./todo.js";
 
@@ -20,7 +9,7 @@ let lookedAt = -Infinity;
 
 byId("no-script").remove();
 byId("stage").hidden = false;
-picture.start();
+happened.start();
 theatre.start();
 todo.start();
 
@@ -41,7 +30,7 @@ function lookAgain() {
   // A tab that is shown gets the focus, too.
   if (document.hidden || performance.now() - lookedAt < 100) return;
   lookedAt = performance.now();
-  picture.lookAgain();
+  happened.lookAgain();
   theatre.lookAgain();
   todo.lookAgain();
 }

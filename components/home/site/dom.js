@@ -22,9 +22,8 @@ export function button(text, label, isOff, onclick, props) {
 }
 
 /**
- * What is off does nothing, but unlike what is `disabled`, it keeps the focus. A second click
- * does nothing either, unless `data-repeat` says so: it would undo the first one, or hit the
- * next item.
+ * What is off does nothing, but unlike what is `disabled`, it keeps the focus. Nor does a second
+ * click, without `data-repeat`: it would undo the first one, or hit the next item.
  */
 addEventListener("click", (event) => {
   const isSecond = event.detail > 1 && !event.target.closest("[data-repeat]");
@@ -44,7 +43,7 @@ export function render(parent, ...views) {
   if (place < 0 || document.activeElement === active) return;
   const others = focusable(parent);
   const next = active.isConnected ? active : others[place] ?? others.at(-1);
-  (next ?? parent.closest("section, dialog").querySelector("h2, h3")).focus();
+  (next ?? parent.closest("section, dialog, main").querySelector("h2, h3")).focus();
 }
 
 export function announce(text) {
@@ -52,12 +51,13 @@ export function announce(text) {
 }
 
 /**
- * Asks for a text, instead of any earlier question. `check` says what is wrong with one. Gives
- * "" if this is cancelled.
+ * Asks for a text, after any earlier question. `check` says what is wrong with one. Gives "" if
+ * this is cancelled.
  */
-export function ask({ title, label, check = () => null, ...props }) {
+export async function ask({ title, label, check = () => null, ...props }) {
   const dialog = byId("dialog");
-  dialog.close();
+  const closed = () => new Promise((resolve) => dialog.addEventListener("close", resolve));
+  while (dialog.open) await closed();
   dialog.replaceChildren();
   const onsubmit = (event) => {
     const problem = check(byId("answer").value);
@@ -76,9 +76,8 @@ export function ask({ title, label, check = () => null, ...props }) {
         button("Cancel", null, false, () => dialog.close()))));
   dialog.returnValue = "";
   dialog.showModal();
-  return new Promise((resolve) => {
-    dialog.onclose = () => dialog.open || resolve(dialog.returnValue && byId("answer").value);
-  });
+  await closed();
+  return dialog.returnValue && byId("answer").value;
 }
 
 function focusable(parent) {

@@ -21,8 +21,7 @@ export function newItem(text) {
  * list. `done` were ticked off a moment ago. `conflict` is what an edit would undo.
  */
 export function newList(user, name, saved, tag) {
-  const state = { savedAt: 0, edits: [], done: [], isSaving: false, problem: null, conflict: null };
-  return { id: newId(), user, name, saved, tag, ...state };
+  return { id: newId(), user, name, saved, tag, savedAt: 0, edits: [], done: [] };
 }
 
 export const pathOf = ({ user, name }) => pathTo("todo", "lists", user, name);
@@ -53,7 +52,8 @@ export async function saveAll(list, show) {
     edit.whenSaved?.();
   }
   list.isSaving = false;
-  if (list.problem) announce(list.problem);
+  const problem = list.problem ?? list.conflict?.text;
+  if (problem) announce(problem);
   show();
 }
 
@@ -65,6 +65,7 @@ async function send(list, edit) {
   const body = textsOf(edit.items);
   const answer = await write(body ? "PUT" : "DELETE", pathOf(list), { headers, body });
   const isDone = answer.ok || (!body && answer.status === 404);
+  if (isDone) edit.before = list.saved;
   if (isDone) Object.assign(list, { saved: edit.items, tag: body ? answer.tag : null });
   else if (answer.status !== 412) list.problem = answer.problem;
   else if (edit.isNew) list.problem = `There is already a list “${list.name}”.`;
@@ -77,20 +78,21 @@ async function send(list, edit) {
   return isDone;
 }
 
-/** Gets the newest version, and makes all edits edits of that. */
+/** Gets the newest version, and merges all edits with that. */
 async function merge(list) {
   const { ok, status, data, tag, problem } = await get(pathOf(list));
   if (!ok && status !== 404) {
     list.problem = problem;
     return false;
   }
-  const theirs = ok ? adopt(data, [...(itemsOf(list) ?? []), ...(list.saved ?? [])]) : null;
+  const theirs = ok ? adopt(data, list.saved ?? []) : null;
   let [before, after] = [list.saved, theirs];
   Object.assign(list, { saved: theirs, tag: ok ? tag : null });
   if (isSame(before, theirs)) return true;
-  const [{ items }] = list.edits;
+  const items = itemsOf(list);
   if (!isSame(items, theirs) && (!items || !theirs)) {
-    list.conflict = { theirs };
+    const text = `Somebody else has ${theirs ? "changed" : "deleted"} “${list.name}”.`;
+    list.conflict = { theirs, text };
     return false;
   }
   for (const edit of list.edits) {
@@ -123,7 +125,7 @@ function without(items, others) {
 
 /** Items with these texts: those that are known already, with their ids. */
 function adopt(texts, known) {
-  const rest = [...new Set(known)];
+  const rest = [...known];
   return texts.map((text) => {
     const index = rest.findIndex((item) => item.text === text);
     return index < 0 ? newItem(text) : rest.splice(index, 1)[0];
@@ -133,9 +135,10 @@ function adopt(texts, known) {
 /** Takes what the server had at that time, unless something was edited since. */
 export function update(list, texts, time) {
   if (list.edits.length || list.savedAt > time) return;
+  list.savedAt = time;
   if (JSON.stringify(textsOf(list.saved)) === JSON.stringify(texts)) return;
   const saved = texts && adopt(texts, list.saved ?? []);
-  Object.assign(list, { saved, tag: undefined, problem: null });
+  Object.assign(list, { saved, tag: undefined });
 }
 
 /** Drops what is not saved. */

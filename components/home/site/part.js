@@ -16,12 +16,13 @@ export function newPart(missing, ask, show) {
   const part = { requests: 0 };
 
   part.clear = () => {
-    Object.assign(part, { requests: part.requests + 1, value: null, problem: null, isBusy: false });
+    part.requests += 1;
+    Object.assign(part, { value: null, problem: null, isBusy: false });
   };
 
   part.load = async () => {
-    const request = part.requests + 1;
-    Object.assign(part, { requests: request, isBusy: true });
+    const request = (part.requests += 1);
+    part.isBusy = true;
     show();
     const { value, problem } = await ask();
     // Only the latest answer counts.
@@ -39,7 +40,7 @@ export function newPart(missing, ask, show) {
   return part;
 }
 
-/** Shows the first part in the element `id`. It is busy while any of them is. */
+/** Shows the first part in the element `id`, which is busy while any of them is. */
 export function showParts(id, parts, ...views) {
   byId(id).ariaBusy = parts.some(({ isBusy }) => isBusy);
   render(byId(id), parts[0].problemView(), ...views);

@@ -24,7 +24,11 @@ const suggestions = newPart(
 const state = { user: null, date: null, movie: null, canBook: null, writes: new Map() };
 
 export async function start() {
-  byId("movie").onclose = () => open(null);
+  byId("movie").onclose = () => {
+    open(null);
+    // What opened it may be gone.
+    if (document.activeElement === document.body) byId("shows-title").focus();
+  };
   users.load();
   showtimes.load();
   movies.load();
@@ -44,7 +48,7 @@ export function readAddress() {
   const user = users.show();
   if (user !== state.user) {
     state.user = user;
-    state.writes.clear();
+    forgetProblems();
     bookings.clear();
     suggestions.clear();
     loadBookings();
@@ -55,9 +59,13 @@ export function readAddress() {
 /** Loads what others may have changed, and what was missing. */
 export function lookAgain() {
   for (const part of [users, showtimes, movies]) if (part.problem) part.load();
-  for (const [path, { doing }] of state.writes) if (!doing) state.writes.delete(path);
+  forgetProblems();
   loadSeats();
   loadBookings();
+}
+
+function forgetProblems() {
+  for (const [path, { doing }] of state.writes) if (!doing) state.writes.delete(path);
 }
 
 function loadSeats() {
@@ -106,28 +114,31 @@ async function change(movie, isBooked) {
   state.writes.set(path, { doing: isBooked ? "Cancelling…" : "Booking…" });
   show();
   const answer = await write(isBooked ? "DELETE" : "PUT", path);
-  const wasGone = isBooked && answer.status === 404;
-  const isDone = answer.ok || wasGone;
-  const name = `${titleOf(movie)} on ${formatDate(movie.date)}`;
-  const problem = wasGone ? `${name} was already cancelled.` : answer.problem;
-  announce(problem ?? `${isBooked ? "Cancelled" : "Booked"} ${name}.`);
-  if (isDone || answer.status === 409) loadSeats();
+  // It may be cancelled already.
+  const isDone = answer.ok || (isBooked && answer.status === 404);
+  const problem = isDone ? null : answer.problem;
+  const outcome = isBooked ? "Cancelled" : "Booked";
+  announce(problem ?? `${outcome} ${titleOf(movie)} on ${formatDate(movie.date)}.`);
+  state.writes.delete(path);
+  const isOther = isDone || answer.status === 409;
+  if (isOther) loadSeats();
   if (user !== state.user) return;
   state.writes.set(path, { problem });
   if (isDone) {
     const others = (bookings.value ?? []).filter((other) => pathOf(other) !== path);
     bookings.value = isBooked ? others : [...others, movie];
   }
-  if (isDone || answer.status === 409) loadBookings();
+  if (isOther) loadBookings();
   show();
 }
 
 /** Opens the movie `id`, or closes the dialog. */
 function open(id) {
   state.movie = id;
-  if (id) byId("movie").showModal();
-  if (id) loadSeats();
   show();
+  if (!id) return;
+  byId("movie").showModal();
+  loadSeats();
 }
 
 function show() {
@@ -147,11 +158,15 @@ function showsView() {
     showtimes.value && datesView([...showtimes.value.keys()]),
     showtimes.value && !ids && h("p.quiet", "There are no shows."),
     found && h("ol.rows", found.sort(compareRatings).map((movie) =>
-      h("li", { key: movie.id },
-        ratingView(movie),
-        h("div.what", titleView(movie), movie.director && h("p.quiet", movie.director)),
-        showView(movie, "")))),
+      rowView(movie, showView(movie, ""), movie.director))),
   ];
+}
+
+function rowView(movie, controls, about) {
+  return h("li", { key: movie.id },
+    ratingView(movie),
+    h("div.what", titleView(movie), about && h("p.quiet", about)),
+    controls);
 }
 
 /** What is known of a movie, and of its show. */
@@ -194,11 +209,8 @@ function bookingsView() {
   return Object.entries(dates).map(([date, list]) =>
     h("div", { key: date },
       h("h4", formatDate(date)),
-      h("ul.tickets", list.map(describe).map((movie) =>
-        h("li.ticket", { key: movie.id },
-          ratingView(movie),
-          h("div.what", titleView(movie)),
-          writeViews(movie, true, false, ` on ${formatDate(date)}`))))));
+      h("ul.rows.tickets", list.map(describe).map((movie) =>
+        rowView(movie, writeViews(movie, true, false, ` on ${formatDate(date)}`))))));
 }
 
 /** The button to book or cancel, and what is wrong with that. */
@@ -206,10 +218,10 @@ function writeViews(movie, isBooked, isOff, where) {
   const { doing, problem } = state.writes.get(pathOf(movie)) ?? {};
   const isReady = state.canBook && state.user && (bookings.value || bookings.problem);
   const verb = isBooked ? "Cancel" : "Book";
-  const label = `${verb} ${titleOf(movie)}${where}`;
   const props = { key: "write", class: isBooked ? "write" : "write main" };
+  const act = () => change(movie, isBooked);
   return [
-    isReady && button(doing ?? verb, label, doing || isOff, () => change(movie, isBooked), props),
+    isReady && button(doing ?? verb, `${verb} ${titleOf(movie)}${where}`, doing || isOff, act, props),
     problemView(problem),
   ];
 }
@@ -217,10 +229,7 @@ function writeViews(movie, isBooked, isOff, where) {
 function suggestionsView() {
   if (suggestions.value?.length === 0) return [h("p.quiet", "You have booked every movie.")];
   return [suggestions.value && h("ol.rows", suggestions.value.map(withId).map((movie) =>
-    h("li", { key: movie.id },
-      ratingView(movie),
-      h("div.what", titleView(movie)),
-      button("Dates", `Dates of ${titleOf(movie)}`, false, () => open(movie.id)))))];
+    rowView(movie, button("Dates", `Dates of ${titleOf(movie)}`, false, () => open(movie.id)))))];
 }
 
 function movieView(movie) {
@@ -228,9 +237,9 @@ function movieView(movie) {
   return h("div", { key: movie.id },
     h("h2", { id: "movie-title", tabindex: -1 }, titleOf(movie)),
     h("p.quiet", movie.director && `Directed by ${movie.director}`),
-    ratingView(movie),
+    h("p.line", ratingView(movie)),
     seats.problemView(),
-    dates.length === 0 && h("p.quiet", "It is not shown."),
+    showtimes.value && !dates.length && h("p.quiet", "It is not shown."),
     h("ul.rows", dates.map((date) =>
       h("li", { key: date },
         h("div.what", formatDate(date)),

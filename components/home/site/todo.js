@@ -16,14 +16,21 @@ const lists = newPart("The lists are missing.", askForLists, show);
 /** The lists of all chosen users, by path. */
 const known = new Map();
 
-/** `deleted` has the last list that was, and its items; `problem` is that of a new one. */
+/** The last list that was `deleted`, the `problem` of a new one, the last item that `moved`. */
 const state = { user: null, canWrite: null, deleted: null, problem: null, moved: null };
 
 const byName = (a, b) => (a.name < b.name ? -1 : 1);
 const isHere = ({ user }) => user === state.user;
-const focus = (list, what) => byId(`${list.id}-${what}`)?.focus();
+
+/** Moves the focus, but not away from somebody who types. */
+function focus(id) {
+  if (!document.activeElement.matches("input:not([type])")) byId(id)?.focus();
+}
 
 export async function start() {
+  addEventListener("back", () => {
+    for (const list of known.values()) if (list.problem) saveAll(list, show);
+  });
   users.load();
   state.canWrite = await isWritable("/todo/lists/user/list");
   show();
@@ -42,6 +49,8 @@ export function readAddress() {
 
 /** Loads what others may have changed, and what was missing. What is not saved stays. */
 export function lookAgain() {
+  state.problem = null;
+  for (const list of known.values()) if (!list.edits.length) list.problem = null;
   if (users.problem) users.load();
   if (state.user) lists.load();
 }
@@ -67,7 +76,7 @@ function know(list) {
   return list;
 }
 
-/** Saves an edit. If it fails and was typed, gives it back, unless more was typed since. */
+/** Saves an edit. Gives back what was typed if it fails, unless more was typed since. */
 async function edit(list, change) {
   await save(list, change, show);
   const [failed] = list.edits;
@@ -81,7 +90,7 @@ async function edit(list, change) {
 
 function add(list, field) {
   const text = field.value.trim();
-  if (!text) return;
+  if (!text || list.conflict) return;
   field.value = "";
   const added = newItem(text);
   edit(list, { items: [...itemsOf(list), added], added, outcome: `Added “${text}”.` });
@@ -89,7 +98,7 @@ function add(list, field) {
 
 /** The items, and the done ones where they were. */
 function rowsOf(list) {
-  const items = itemsOf(list) ?? [];
+  const items = itemsOf(list) ?? list.saved ?? [];
   const rows = items.map((item) => ({ item }));
   for (const { item, place } of list.done) {
     if (!items.includes(item)) rows.splice(place, 0, { item, isDone: true });
@@ -99,17 +108,18 @@ function rowsOf(list) {
 
 function tickOff(list, item) {
   const place = rowsOf(list).findIndex((row) => row.item === item);
-  list.done = [...list.done, { item, place }].sort((a, b) => a.place - b.place);
-  forget(list, item);
+  const done = { item, place };
+  list.done = [...list.done, done].sort((a, b) => a.place - b.place);
+  forget(list, done);
   const items = itemsOf(list).filter((other) => other !== item);
   edit(list, { items, outcome: `Done: “${item.text}”.` });
 }
 
 /** Shows a done item for a while, and as long as somebody may be about to undo that. */
-async function forget(list, item) {
+async function forget(list, done) {
   do await new Promise((resolve) => setTimeout(resolve, LINGER));
-  while (byId(item.id)?.matches(":hover, :focus-within"));
-  list.done = list.done.filter((done) => done.item !== item);
+  while (byId(done.item.id)?.matches(":hover, :has(:focus-visible)"));
+  list.done = list.done.filter((one) => one !== done);
   show();
 }
 
@@ -122,7 +132,7 @@ function undoTick(list, item) {
   edit(list, { items, outcome: `“${item.text}” is back.` });
 }
 
-/** The second click of a double-click means the same item, which is elsewhere by then. */
+/** The second click of two means the same item, which is elsewhere by then. */
 function move(list, clicked, by, event) {
   const item = event.detail > 1 ? state.moved ?? clicked : clicked;
   const items = itemsOf(list);
@@ -145,16 +155,18 @@ function problemOf(name) {
 
 const isUnreachable = ({ name }) => name === "." || name === "..";
 
-/** Gives a list of that name once it is saved. */
-async function make(name, items, outcome) {
-  const other = listOf(state.user, name);
-  if (other && itemsOf(other)) throw `There is already a list “${name}”.`;
-  const list = know(newList(state.user, name, null, null));
+/** Makes a list. Gives it once it is saved, or the `problem`. */
+async function make(user, name, items, outcome) {
+  const other = listOf(user, name);
+  if (other && itemsOf(other)) return { problem: `There is already a list “${name}”.` };
+  if (state.deleted?.list === other) state.deleted = null;
+  const list = know(newList(user, name, null, null));
   await save(list, { items, isNew: true, outcome }, show);
-  if (!list.problem) return list;
+  // What was typed into it meanwhile may have a problem of its own.
+  if (list.saved || list.edits.length > 1) return { list };
   known.delete(pathOf(list));
   if (isHere(list)) lists.load();
-  throw list.problem;
+  return list;
 }
 
 async function create(field) {
@@ -163,15 +175,12 @@ async function create(field) {
   state.problem = problemOf(name);
   if (state.problem) return show();
   field.value = "";
-  try {
-    const list = await make(name, [], `Made the list “${name}”.`);
-    if (document.activeElement === field && !field.value) focus(list, "add");
-  } catch (problem) {
-    if (user !== state.user) return;
-    state.problem = problem;
-    field.value ||= name;
-    show();
-  }
+  const { list, problem } = await make(user, name, [], `Made the list “${name}”.`);
+  if (user !== state.user) return;
+  if (problem) field.value ||= name;
+  else if (document.activeElement === field && !field.value) byId(`${list.id}-add`)?.focus();
+  state.problem = problem;
+  show();
 }
 
 /** The API can't rename: makes a list of the new name, then deletes the old one. */
@@ -179,46 +188,47 @@ async function rename(list) {
   const field = { label: "New name", value: list.name, maxlength: 256, check: problemOf };
   const name = (await ask({ title: `Rename “${list.name}”`, ...field })).trim();
   if (!name || name === list.name) return;
-  try {
-    const renamed = await make(name, itemsOf(list), "");
-    await edit(list, { items: null, outcome: `Renamed “${list.name}” to “${name}”.` });
-    if (!list.problem && !list.conflict) return focus(renamed, "name");
-    const reason = list.problem ?? "";
-    list.problem = `“${name}” exists now, but “${list.name}” is not deleted. ${reason}`;
-  } catch (problem) {
-    list.problem = problem;
+  const items = itemsOf(list);
+  const { list: renamed, problem } = await make(list.user, name, items, "");
+  list.problem = problem;
+  if (!problem) {
+    const outcome = `Renamed “${list.name}” to “${name}”.`;
+    if (itemsOf(list) === items) await edit(list, { items: null, outcome });
+    if (!list.saved) return focus(`${renamed.id}-name`);
+    list.problem = `“${name}” exists now, but “${list.name}” is not deleted.`;
   }
   announce(list.problem);
   show();
 }
 
 function remove(list) {
-  const items = itemsOf(list);
-  const whenSaved = () => {
+  const change = { items: null, outcome: `Deleted “${list.name}”.` };
+  change.whenSaved = () => {
     if (!isHere(list)) return;
-    state.deleted = { list, items };
+    state.deleted = { list, items: change.before };
     show();
-    byId("undo")?.focus();
+    focus("undo");
   };
-  edit(list, { items: null, outcome: `Deleted “${list.name}”.`, whenSaved });
+  edit(list, change);
 }
 
 function undo({ list, items }) {
   state.deleted = null;
   edit(list, { items, isNew: true, outcome: `“${list.name}” is back.` });
-  focus(list, "name");
+  focus(`${list.id}-name`);
 }
 
 async function settle(list, isMine) {
   if (isMine) await saveAll(list, show);
   else discard(list);
   show();
-  focus(list, "name");
+  focus(`${list.id}-name`);
 }
 
 function show() {
   const { canWrite, deleted, problem } = state;
-  const shown = [...known.values()].filter(isHere).filter((list) => list.saved ?? itemsOf(list));
+  const isShown = (list) => isHere(list) && (list.saved ?? itemsOf(list));
+  const shown = [...known.values()].filter(isShown);
   showParts("lists", [lists, users],
     canWrite === false && h("p.note", "Without a database, the lists can’t be changed."),
     lists.value && !shown.length && h("p.quiet", "No lists yet."),
@@ -232,29 +242,29 @@ function show() {
 
 function listView(list) {
   const { id, name, isSaving, problem, conflict, edits } = list;
-  const isOpen = state.canWrite && !conflict && !isUnreachable(list);
+  const isOpen = state.canWrite && itemsOf(list) && !isUnreachable(list);
+  const canEdit = isOpen && !conflict;
   const where = ` of ${name}`;
   const link = isUnreachable(list) ? name : h("a", { href: pathOf(list) }, name);
   return h("article", { key: id, "aria-labelledby": `${id}-name`, "aria-busy": isSaving && "true" },
     h("div.line",
       h("h3", { id: `${id}-name`, tabindex: -1 }, link),
-      h("p.saving", isSaving && "Saving…"),
-      isOpen && button("Rename", `Rename ${name}`, isSaving, () => rename(list)),
-      isOpen && button("Delete", `Delete ${name}`, isSaving, () => remove(list))),
+      canEdit && button("Rename", `Rename ${name}`, isSaving, () => rename(list)),
+      canEdit && button("Delete", `Delete ${name}`, isSaving, () => remove(list))),
     problemView(problem, !conflict && edits.length > 0 && [
       button("Try again", `Try again: ${name}`, isSaving, () => saveAll(list, show)),
       button("Discard", `Discard: ${name}`, isSaving, () => settle(list)),
     ]),
     isUnreachable(list) && h("p.note", "No address can have this name: it can’t be changed."),
     conflict && conflictView(list),
-    h("ol.items", rowsOf(list).map((row) => itemView(list, row, isOpen))),
+    h("ol.items", rowsOf(list).map((row) => itemView(list, row, canEdit))),
     isOpen && formView(`${id}-add`, "New item", where, "Add", 1000, (one) => add(list, one)));
 }
 
-function itemView(list, { item, isDone }, isOpen) {
+function itemView(list, { item, isDone }, canEdit) {
   const { id, text } = item;
   const label = h("span", text || "(empty)");
-  if (!isOpen) return h("li", { key: id }, label);
+  if (!canEdit) return h("li", { key: id }, label);
   const onclick = () => (isDone ? undoTick(list, item) : tickOff(list, item));
   const tick = h("input", { type: "checkbox", checked: Boolean(isDone), onclick });
   const items = itemsOf(list);
@@ -267,7 +277,7 @@ function itemView(list, { item, isDone }, isOpen) {
   return h("li.line", { key: id, id },
     h("label", tick, label),
     isDone
-      ? button("Undo", `Undo ${text}`, false, onclick)
+      ? button("Undo", `Undo ${text}`, false, onclick, { key: "undo" })
       : [mover("↑", -1, "up"), mover("↓", 1, "down")]);
 }
 
@@ -283,12 +293,11 @@ function formView(id, placeholder, where, text, maxlength, act) {
 }
 
 function conflictView(list) {
-  const { theirs } = list.conflict;
+  const { theirs, text } = list.conflict;
   const choice = (text, isMine) =>
     button(text, `${text}: ${list.name}`, list.isSaving, () => settle(list, isMine));
   return h("div.note",
-    h("h4", { id: `${list.id}-conflict`, tabindex: -1 },
-      `Somebody else has ${theirs ? "changed" : "deleted"} “${list.name}”.`),
+    h("h4", text),
     theirs && h("p", `It has now: ${theirs.map(({ text }) => text).join(", ") || "nothing"}.`),
     choice(theirs ? "Delete it anyway" : "Create it again", true),
     choice(theirs ? "Keep theirs" : "Let it go", false));

@@ -1,10 +1,11 @@
-// The services, who asks whom, and the way of the last requests. All is from openapi.json.
+// What just happened: the services, as openapi.json has them, and the last requests.
 
 import { button, byId, h, render } from "./dom.js";
 import { askFor, newPart, showParts } from "./part.js";
-import { milliseconds } from "./requests.js";
 
 const api = newPart("The picture is missing.", askForServices, show);
+
+const records = [];
 
 /** `lit` has the services and arrows of the last requests, by id: true if they failed. */
 const state = { chosen: null, times: new Map(), lit: new Map(), litAt: 0 };
@@ -13,7 +14,13 @@ const state = { chosen: null, times: new Map(), lit: new Map(), litAt: 0 };
 const PAUSE = 1000;
 
 export function start() {
-  addEventListener("answer", ({ detail }) => showWay(detail));
+  addEventListener("answer", ({ detail: { serverTiming, ...request } }) => {
+    const services = readServerTiming(serverTiming);
+    records.unshift({ id: performance.now(), services, ...request });
+    records.splice(20);
+    render(byId("happened"), h("ol", records.map(recordView)));
+    showWay(services, request.status);
+  });
   new ResizeObserver(drawArrows).observe(byId("picture"));
   api.load();
 }
@@ -52,8 +59,8 @@ function serviceAt(services, path) {
 }
 
 /**
- * Gives each service a place in a grid. Those of an application that ask are one column, and
- * those that are only asked the next. Who has nothing to do with others stands above.
+ * Gives each a place in a grid. Those of an application that ask are one column, those that are
+ * only asked the next. Who has nothing to do with others stands above.
  */
 function place(services) {
   const isAsked = (id) => services.some(({ asks }) => asks.has(id));
@@ -68,12 +75,16 @@ function place(services) {
   return services;
 }
 
-function showWay({ services, status }) {
+function showWay(services, status) {
   const [first, ...siblings] = services;
   if (!first) return;
   for (const { name, duration } of services) state.times.set(name, duration);
   const now = performance.now();
-  if (now - state.litAt > PAUSE) state.lit.clear();
+  if (now - state.litAt > PAUSE) {
+    // What is lit again shall glow again.
+    state.lit.clear();
+    show();
+  }
   state.litAt = now;
   const light = (id, hasFailed) => state.lit.set(id, hasFailed || state.lit.get(id) === true);
   light(`service-${first.name}`, status === 500);
@@ -105,7 +116,7 @@ function serviceView({ id, row, column, asks, database }) {
   const ownId = `service-${id}`;
   const time = state.times.has(id) ? milliseconds(state.times.get(id)) : "–";
   const stores = database ? ", keeps data in the database" : "";
-  const now = state.lit.has(ownId) ? "It worked just now: " : "";
+  const now = state.lit.has(ownId) ? "Just now: " : "";
   const toggle = () => {
     state.chosen = isChosen ? null : id;
     show();
@@ -171,4 +182,41 @@ function arrow(from, to) {
   const [start, end] = [border(from, angle), border(to, angle + Math.PI)];
   const wing = (turn) => [end[0] - 8 * Math.cos(angle + turn), end[1] - 8 * Math.sin(angle + turn)];
   return `M${start}L${end}M${wing(0.5)}L${end}L${wing(-0.5)}`;
+}
+
+function recordView({ id, method, path, status, time, services }) {
+  const ends = services.map(({ start, duration }) => start + duration);
+  const scale = 100 / Math.max(time, ...ends);
+  const [asked, ...siblings] = services.map((one) => barView(one, scale));
+  return h("li.record", { key: id },
+    h("p.line.request",
+      h("b", method),
+      method === "GET" ? h("a", { href: path }, path) : h("span", path),
+      h(status > 0 && status < 400 ? "span" : "strong", `${status || "failed"}`),
+      h("span.time", milliseconds(time))),
+    asked && h("ul", h("li", asked, siblings.length > 0 &&
+      h("ul", siblings.map((sibling) => h("li", sibling))))));
+}
+
+function barView({ name, start, duration, hasFailed }, scale) {
+  const place = { "--start": `${start * scale}%`, "--length": `${duration * scale}%` };
+  return h("p.bars",
+    hasFailed ? h("strong", `${name} failed`) : h("span", name),
+    h("span.track", h("span.bar", place)),
+    h("span.time", milliseconds(duration)),
+    start > 0 && h("span.hidden", ` after ${milliseconds(start)}`));
+}
+
+function milliseconds(time) {
+  return `${time.toFixed(1)} ms`;
+}
+
+/** Reads `users;dur=3.1, movies;dur=1.2;start=0.4;desc=failed`. */
+function readServerTiming(header) {
+  return (header?.split(", ") ?? []).map((entry) => {
+    const [name, ...parameters] = entry.split(";");
+    const values = Object.fromEntries(parameters.map((one) => one.split("=")));
+    const { dur = 0, start = 0, desc } = values;
+    return { name, duration: Number(dur), start: Number(start), hasFailed: desc === "failed" };
+  });
 }
