@@ -10,7 +10,7 @@ from playwright.sync_api import sync_playwright
 
 PICTURE = Path(__file__).with_name("screenshot.png")
 # Without movement, so that nothing is caught in the middle of it.
-VIEW = {"viewport": {"width": 1800, "height": 1000}, "reduced_motion": "reduce"}
+VIEW = {"viewport": {"width": 1440, "height": 1400}, "reduced_motion": "reduce"}
 
 
 def main() -> None:

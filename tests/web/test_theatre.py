@@ -230,7 +230,7 @@ def test_a_message_goes_with_its_cause(serve, visit):
     expect(show(page, "Creed")).not_to_contain_text("All 6 seats")
 
 
-@pytest.mark.parametrize("width", [320, 768, 1280, 2560])
+@pytest.mark.parametrize("width", [320, 768, 1120, 1280, 1800, 2560])
 def test_each_date_takes_one_line_and_none_is_alone_in_its_row(serve, visit, width):
     page = visit(serve().url, viewport={"width": width, "height": 900})
     dates = part(page, "Now showing").get_by_role("group", name="Date").locator("label")
@@ -238,5 +238,7 @@ def test_each_date_takes_one_line_and_none_is_alone_in_its_row(serve, visit, wid
     boxes = [date.bounding_box() for date in dates.all()]
     assert {box["height"] for box in boxes} == {boxes[0]["height"]}
     assert boxes[0]["height"] < 60
+    for date in dates.all():
+        assert date.evaluate("date => date.scrollWidth <= date.clientWidth"), "it is cut off"
     rows = [box["y"] for box in boxes]
     assert rows.count(rows[-1]) > 1, "the last date is alone"
