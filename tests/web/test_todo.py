@@ -40,6 +40,12 @@ def tick(page: Page, name: str, item: str) -> None:
     list_of(page, name).get_by_role("checkbox", name=item, exact=True).first.click()
 
 
+def rename(page: Page, name: str, to: str) -> None:
+    page.get_by_role("button", name=f"Rename {name}").click()
+    page.get_by_label("New name").fill(to)
+    page.get_by_role("button", name="OK", exact=True).click()
+
+
 def replace(url: str, name: str, items: list[str] | None, user: str = "saurabh_badhwar") -> None:
     """Saves or deletes a list as somebody else."""
     body = None if items is None else json.dumps(items).encode()
@@ -100,9 +106,7 @@ def test_a_list_is_made_renamed_and_deleted(serve, visit):
     expect_items(page, "errands", [])
     add(page, "errands", "Post the letter")
     expect_items(page, "errands", ["Post the letter"])
-    page.get_by_role("button", name="Rename errands").click()
-    page.get_by_label("New name").fill("a/b c%")
-    page.get_by_role("button", name="OK", exact=True).click()
+    rename(page, "errands", "a/b c%")
     expect_items(page, "a/b c%", ["Post the letter"])
     expect(list_of(page, "errands")).to_have_count(0)
     page.reload()
@@ -117,9 +121,7 @@ def test_a_list_is_made_renamed_and_deleted(serve, visit):
 def test_a_list_cannot_take_the_name_of_another_one(serve, visit):
     url = serve().url
     page = visit(url + USER)
-    page.get_by_role("button", name="Rename work").click()
-    page.get_by_label("New name").fill("home")
-    page.get_by_role("button", name="OK", exact=True).click()
+    rename(page, "work", "home")
     expect(todo(page)).to_contain_text("There is already a list “home”.")
     assert stored(url, "home") == HOME
     assert len(stored(url, "work")) == 2
@@ -414,9 +416,7 @@ def test_a_rename_of_a_list_that_somebody_else_changes_loses_nothing(serve, visi
     page = visit(url + USER)
     expect_items(page, "home", HOME)
     held = hold(page, "**/todo/lists/saurabh_badhwar/house", "PUT")
-    page.get_by_role("button", name="Rename home").click()
-    page.get_by_label("New name").fill("house")
-    page.get_by_role("button", name="OK", exact=True).click()
+    rename(page, "home", "house")
     wait_for(page, held, 1)
     replace(url, "home", [*HOME, "Theirs"])
     held[0].continue_()
@@ -463,9 +463,7 @@ def test_a_rename_does_not_delete_what_was_added_meanwhile(serve, visit):
     page = visit(url + USER)
     expect_items(page, "home", HOME)
     held = hold(page, "**/todo/lists/saurabh_badhwar/house", "PUT")
-    page.get_by_role("button", name="Rename home").click()
-    page.get_by_label("New name").fill("house")
-    page.get_by_role("button", name="OK", exact=True).click()
+    rename(page, "home", "house")
     wait_for(page, held, 1)
     add(page, "home", "eggs")
     expect_items(page, "home", [*HOME, "eggs"])
