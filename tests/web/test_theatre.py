@@ -202,7 +202,10 @@ def test_what_is_suggested_can_be_booked_from_there(serve, visit):
     title = suggested.get_by_role("link").inner_text()
     suggested.get_by_role("button", name=f"Dates of {title}").click()
     page.get_by_role("dialog", name=title).get_by_role("button", name="Book").first.click()
+    # What opened the dialog is gone.
+    expect(page.locator("#suggestions").get_by_text(title, exact=True)).to_have_count(0)
     page.keyboard.press("Escape")
+    expect(page.get_by_role("heading", name="Now showing")).to_be_focused()
     expect(part(page, "Your bookings").get_by_role("link", name=title)).to_be_visible()
 
 

@@ -2,6 +2,7 @@
 
 import json
 import urllib.request
+from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -28,6 +29,14 @@ def expect_items(page: Page, name: str, items: list[str]) -> None:
     for row, item in zip(rows.all(), items, strict=True):
         expect(row.get_by_role("checkbox")).to_have_accessible_name(item)
     expect(list_of(page, name)).not_to_have_attribute("aria-busy", "true")
+
+
+def opened(serve: Callable, visit: Callable) -> tuple[str, Page]:
+    """The address of a server, and its page once it shows the lists."""
+    url = serve().url
+    page = visit(url + USER)
+    expect_items(page, "home", HOME)
+    return url, page
 
 
 def add(page: Page, name: str, item: str) -> None:
@@ -64,9 +73,7 @@ def stored(url: str, name: str, user: str = "saurabh_badhwar") -> list[str]:
 
 
 def test_items_are_added_ticked_off_and_moved_and_reloads_keep_that(serve, visit):
-    url = serve().url
-    page = visit(url + USER)
-    expect_items(page, "home", HOME)
+    url, page = opened(serve, visit)
     add(page, "home", "Water the plants")
     expect_items(page, "home", [*HOME, "Water the plants"])
     tick(page, "home", "Buy milk")
@@ -154,9 +161,7 @@ def test_the_lists_are_those_of_the_chosen_user(serve, visit):
 def test_what_two_people_tick_off_is_gone_and_nobody_is_asked(
     serve, visit, mine, theirs, merged, has_saved
 ):
-    url = serve().url
-    page = visit(url + USER)
-    expect_items(page, "home", HOME)
+    url, page = opened(serve, visit)
     if has_saved:
         # So that the page knows the version.
         add(page, "home", "Read")
@@ -170,9 +175,7 @@ def test_what_two_people_tick_off_is_gone_and_nobody_is_asked(
 
 
 def test_what_two_people_add_or_move_is_merged(serve, visit):
-    url = serve().url
-    page = visit(url + USER)
-    expect_items(page, "home", HOME)
+    url, page = opened(serve, visit)
     replace(url, "home", ["Theirs", *HOME])
     add(page, "home", "Mine")
     expect_items(page, "home", ["Theirs", *HOME, "Mine"])
@@ -187,9 +190,7 @@ def test_what_two_people_add_or_move_is_merged(serve, visit):
 def test_a_list_that_somebody_else_has_changed_is_not_deleted_without_a_question(
     serve, visit, is_kept
 ):
-    url = serve().url
-    page = visit(url + USER)
-    expect_items(page, "home", HOME)
+    url, page = opened(serve, visit)
     replace(url, "home", [*HOME, "Theirs"])
     page.get_by_role("button", name="Delete home").click()
     expect(list_of(page, "home")).to_contain_text("Somebody else has changed “home”.")
@@ -233,9 +234,7 @@ def test_an_item_that_is_refused_is_an_error_where_it_was_added(serve, visit):
 
 
 def test_what_is_typed_while_a_save_is_under_way_is_saved_after_it(serve, visit):
-    url = serve().url
-    page = visit(url + USER)
-    expect_items(page, "home", HOME)
+    url, page = opened(serve, visit)
     held = hold(page, "**/todo/lists/saurabh_badhwar/home", "PUT")
     typed = ["milk", "eggs", "flour"]
     for item in typed:
@@ -257,9 +256,7 @@ def test_what_is_typed_while_a_save_is_under_way_is_saved_after_it(serve, visit)
 
 
 def test_after_a_failure_nothing_more_is_saved_and_all_can_be_tried_again(serve, visit):
-    url = serve().url
-    page = visit(url + USER)
-    expect_items(page, "home", HOME)
+    url, page = opened(serve, visit)
     held = hold(page, "**/todo/lists/saurabh_badhwar/home", "PUT")
     add(page, "home", "milk")
     add(page, "home", "eggs")
@@ -297,8 +294,7 @@ def test_the_name_of_a_list_that_is_typed_while_another_one_is_made_stays(serve,
 
 
 def test_a_slow_save_shows_no_list_twice_after_another_user_was_chosen(serve, visit):
-    page = visit(serve().url + USER)
-    expect_items(page, "home", HOME)
+    _, page = opened(serve, visit)
     held = hold(page, "**/todo/lists/saurabh_badhwar/home", "PUT")
     tick(page, "home", "Buy milk")
     wait_for(page, held, 1)
@@ -312,8 +308,7 @@ def test_a_slow_save_shows_no_list_twice_after_another_user_was_chosen(serve, vi
 
 
 def test_a_list_that_was_deleted_for_one_user_is_no_matter_of_another(serve, visit):
-    page = visit(serve().url + USER)
-    expect_items(page, "home", HOME)
+    _, page = opened(serve, visit)
     held = hold(page, "**/todo/lists/saurabh_badhwar/home", "DELETE")
     page.get_by_role("button", name="Delete home").click()
     wait_for(page, held, 1)
@@ -382,8 +377,7 @@ def test_a_double_click_moves_an_item_two_places(serve, visit):
     ],
 )
 def test_what_is_wrong_with_a_name_is_said_before_anything_is_sent(serve, visit, name, problem):
-    page = visit(serve().url + USER)
-    expect_items(page, "home", HOME)
+    _, page = opened(serve, visit)
     sent = hold(page, "**/todo/lists/**", "PUT")
     field = todo(page).get_by_label("New list")
     expect(field).to_have_attribute("maxlength", "256")
@@ -412,9 +406,7 @@ def test_a_list_whose_name_no_address_can_have_is_shown_and_cannot_be_changed(se
 
 
 def test_a_rename_of_a_list_that_somebody_else_changes_loses_nothing(serve, visit):
-    url = serve().url
-    page = visit(url + USER)
-    expect_items(page, "home", HOME)
+    url, page = opened(serve, visit)
     held = hold(page, "**/todo/lists/saurabh_badhwar/house", "PUT")
     rename(page, "home", "house")
     wait_for(page, held, 1)
@@ -425,9 +417,7 @@ def test_a_rename_of_a_list_that_somebody_else_changes_loses_nothing(serve, visi
 
 
 def test_what_others_have_saved_is_shown_when_the_tab_gets_the_focus_but_over_no_edit(serve, visit):
-    url = serve().url
-    page = visit(url + USER)
-    expect_items(page, "home", HOME)
+    url, page = opened(serve, visit)
     held = hold(page, "**/todo/lists/saurabh_badhwar/work", "PUT")
     tick(page, "work", "Complete the blogpost")
     wait_for(page, held, 1)
@@ -447,9 +437,7 @@ def test_what_others_have_saved_is_shown_when_the_tab_gets_the_focus_but_over_no
 
 
 def test_an_item_that_two_people_add_is_there_twice_and_each_is_its_own(serve, visit):
-    url = serve().url
-    page = visit(url + USER)
-    expect_items(page, "home", HOME)
+    url, page = opened(serve, visit)
     replace(url, "home", ["milk", *HOME])
     add(page, "home", "milk")
     expect_items(page, "home", ["milk", *HOME, "milk"])
@@ -459,9 +447,7 @@ def test_an_item_that_two_people_add_is_there_twice_and_each_is_its_own(serve, v
 
 
 def test_a_rename_does_not_delete_what_was_added_meanwhile(serve, visit):
-    url = serve().url
-    page = visit(url + USER)
-    expect_items(page, "home", HOME)
+    url, page = opened(serve, visit)
     held = hold(page, "**/todo/lists/saurabh_badhwar/house", "PUT")
     rename(page, "home", "house")
     wait_for(page, held, 1)
@@ -473,9 +459,7 @@ def test_a_rename_does_not_delete_what_was_added_meanwhile(serve, visit):
 
 
 def test_a_list_that_is_being_deleted_takes_no_edit(serve, visit):
-    url = serve().url
-    page = visit(url + USER)
-    expect_items(page, "home", HOME)
+    url, page = opened(serve, visit)
     held = hold(page, "**/todo/lists/saurabh_badhwar/home", "DELETE")
     page.get_by_role("button", name="Delete home").click()
     wait_for(page, held, 1)
@@ -499,3 +483,12 @@ def test_an_edit_that_could_not_be_sent_is_saved_when_the_server_is_back(serve, 
     expect(page.get_by_text("can’t be reached")).to_have_count(0)
     expect_items(page, "home", HOME[1:])
     assert stored(server.url, "home") == HOME[1:]
+
+
+def test_a_list_that_somebody_else_has_deleted_first_can_be_had_back_too(serve, visit):
+    url, page = opened(serve, visit)
+    replace(url, "home", None)
+    page.get_by_role("button", name="Delete home").click()
+    todo(page).get_by_role("button", name="Undo").click()
+    expect_items(page, "home", HOME)
+    assert stored(url, "home") == HOME

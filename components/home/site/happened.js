@@ -6,6 +6,7 @@ import { askFor, newPart, showParts } from "./part.js";
 const api = newPart("The picture is missing.", askForServices, show);
 
 const records = [];
+let lastId = 0;
 
 /** `lit` has the services and arrows of the last requests, by id: true if they failed. */
 const state = { chosen: null, times: new Map(), lit: new Map(), litAt: 0 };
@@ -16,7 +17,7 @@ const PAUSE = 1000;
 export function start() {
   addEventListener("answer", ({ detail: { serverTiming, ...request } }) => {
     const services = readServerTiming(serverTiming);
-    records.unshift({ id: performance.now(), services, ...request });
+    records.unshift({ id: (lastId += 1), services, ...request });
     records.splice(20);
     render(byId("happened"), h("ol", records.map(recordView)));
     showWay(services, request.status);

@@ -65,8 +65,7 @@ async function send(list, edit) {
   const body = textsOf(edit.items);
   const answer = await write(body ? "PUT" : "DELETE", pathOf(list), { headers, body });
   const isDone = answer.ok || (!body && answer.status === 404);
-  if (isDone) edit.before = list.saved;
-  if (isDone) Object.assign(list, { saved: edit.items, tag: body ? answer.tag : null });
+  if (isDone) [edit.before, list.saved, list.tag] = [list.saved, edit.items, body && answer.tag];
   else if (answer.status !== 412) list.problem = answer.problem;
   else if (edit.isNew) list.problem = `There is already a list “${list.name}”.`;
   else {

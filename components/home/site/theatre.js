@@ -25,9 +25,9 @@ const state = { user: null, date: null, movie: null, canBook: null, writes: new 
 
 export async function start() {
   byId("movie").onclose = () => {
-    open(null);
+    state.movie = null;
     // What opened it may be gone.
-    if (document.activeElement === document.body) byId("shows-title").focus();
+    if (document.activeElement.matches("body, dialog *")) byId("shows-title").focus();
   };
   users.load();
   showtimes.load();
@@ -132,11 +132,9 @@ async function change(movie, isBooked) {
   show();
 }
 
-/** Opens the movie `id`, or closes the dialog. */
 function open(id) {
   state.movie = id;
   show();
-  if (!id) return;
   byId("movie").showModal();
   loadSeats();
 }
@@ -145,7 +143,7 @@ function show() {
   showParts("shows", [showtimes], showsView());
   showParts("bookings", [bookings, users], bookingsView());
   showParts("suggestions", [suggestions, users], suggestionsView());
-  render(byId("movie"), state.movie && movieView(describe({ id: state.movie })));
+  if (state.movie) render(byId("movie"), movieView(describe({ id: state.movie })));
 }
 
 function showsView() {

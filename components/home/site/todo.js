@@ -202,7 +202,8 @@ async function rename(list) {
 }
 
 function remove(list) {
-  const change = { items: null, outcome: `Deleted “${list.name}”.` };
+  const outcome = `Deleted “${list.name}”.`;
+  const change = { items: null, before: itemsOf(list), outcome };
   change.whenSaved = () => {
     if (!isHere(list)) return;
     state.deleted = { list, items: change.before };
