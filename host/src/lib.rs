@@ -26,6 +26,7 @@ mod serve {
 /// From a manifest to an application, and from a request to a component: on its route or as
 /// a chained request.
 mod app {
+    pub mod compose;
     pub mod dispatch;
     pub mod headers;
     pub mod loader;
@@ -44,6 +45,7 @@ mod runtime {
 /// What a component is given, and what its imports do with it.
 mod imports {
     pub mod component;
+    pub mod denied;
     pub mod files;
     pub mod network;
     pub mod outbound;

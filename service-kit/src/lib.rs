@@ -78,7 +78,9 @@
 //! are `static`s of the service, and keep what they have read or opened for as long as
 //! the instance lives.
 
+pub mod call;
 pub mod conditions;
+pub mod context;
 pub mod data_file;
 mod database;
 mod json;
@@ -95,7 +97,9 @@ mod unique_keys;
 pub mod variable;
 pub mod wasi;
 
+pub use call::{CallError, Composed};
 pub use conditions::Conditions;
+pub use context::Context;
 pub use data_file::{DataFile, Record, Records, parse, records};
 pub use problem::Problem;
 pub use request::Request;

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 
-use crate::request::Request;
+use crate::context::Context;
 
 static COMPONENT: OnceLock<&'static str> = OnceLock::new();
 
@@ -19,7 +19,7 @@ struct Event<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    trace_id: Option<String>,
+    trace_id: Option<&'a str>,
     message: &'a str,
 }
 
@@ -28,10 +28,9 @@ pub(crate) fn name(component: &'static str) {
     COMPONENT.get_or_init(|| component);
 }
 
-/// Logs that `request` failed.
-pub(crate) fn error(request: &Request, cause: &str) {
-    let message = format!("{} {}: {cause}", request.method, request.path());
-    write("error", Some(request), &message);
+/// Logs that a request failed.
+pub(crate) fn error(request: &Context, message: &str) {
+    write("error", Some(request), message);
 }
 
 /// Logs what limits the service, and concerns no single request.
@@ -39,13 +38,13 @@ pub(crate) fn warn(message: &str) {
     write("warn", None, message);
 }
 
-fn write(level: &'static str, request: Option<&Request>, message: &str) {
+fn write(level: &'static str, request: Option<&Context>, message: &str) {
     let event = Event {
         time: humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
         level,
         component: COMPONENT.get().copied().unwrap_or_default(),
-        request_id: request.map(|request| request.id.as_str()),
-        trace_id: request.and_then(Request::trace_id),
+        request_id: request.map(|request| request.request_id.as_str()),
+        trace_id: request.and_then(Context::trace_id),
         message,
     };
     // Strings: this can't fail.

@@ -15,7 +15,7 @@ pub struct Problem {
     /// The status of the response.
     pub status: StatusCode,
     /// What the client is told.
-    detail: String,
+    pub(crate) detail: String,
     /// The name of the response in the description of the API, if the status does not say
     /// it all.
     response: Option<&'static str>,

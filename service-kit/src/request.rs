@@ -14,6 +14,7 @@ use percent_encoding::percent_decode_str;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::conditions::Conditions;
+use crate::context::Context;
 use crate::json::is_json;
 use crate::problem::Problem;
 use crate::timing::Timing;
@@ -195,13 +196,9 @@ impl Request {
         headers
     }
 
-    /// The id of the trace that the request belongs to, if it is a valid one.
-    pub(crate) fn trace_id(&self) -> Option<String> {
-        let parent = self.header(&TRACE_PARENT)?;
-        let id = parent.split('-').nth(1)?;
-        let is_hex = id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        let is_zero = id.bytes().all(|byte| byte == b'0');
-        (id.len() == 32 && is_hex && !is_zero).then(|| id.to_owned())
+    /// What logs, and siblings that are composed with this service, are told about it.
+    pub fn context(&self) -> Context {
+        Context { request_id: self.id.clone(), traceparent: self.header(&TRACE_PARENT) }
     }
 
     /// The body, which is a `T` in JSON.

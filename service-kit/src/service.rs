@@ -110,7 +110,8 @@ fn read(request: &Request, response: Response) -> Result<Response, Problem> {
 /// Logs the cause of `problem`, and makes the response that the client gets.
 fn failure(request: &Request, problem: &Problem) -> Response {
     if let Some(cause) = &problem.cause {
-        log::error(request, cause);
+        let message = format!("{} {}: {cause}", request.method, request.path());
+        log::error(&request.context(), &message);
     }
     let response = Response::new(problem.status)
         .content("application/problem+json", problem.document(request.path()))

@@ -83,7 +83,7 @@ impl Sibling {
         request: &Request,
         path: &str,
     ) -> Result<Option<T>, Problem> {
-        self.timed(request, self.read(request, path)).await
+        timed(request, self.id, self.read(request, path)).await
     }
 
     /// As [`Sibling::get`], for a resource that must exist.
@@ -99,7 +99,7 @@ impl Sibling {
             let value = self.read(request, path).await?;
             value.ok_or_else(|| self.bad_gateway(path, "status 404".into()))
         };
-        self.timed(request, answer).await
+        timed(request, self.id, answer).await
     }
 
     /// Whether there is a resource at `path`, which is an object in JSON.
@@ -111,48 +111,17 @@ impl Sibling {
         Ok(object.is_some())
     }
 
-    async fn timed<T>(
-        &self,
-        request: &Request,
-        answer: impl Future<Output = Result<T, Problem>>,
-    ) -> Result<T, Problem> {
-        let mut span = request.timing.ask(self.id);
-        let answer = answer.await;
-        // A 500 is the caller's own fault: a variable that is malformed.
-        let failed = |problem: &Problem| problem.status != StatusCode::INTERNAL_SERVER_ERROR;
-        span.has_failed = answer.as_ref().is_err_and(failed);
-        answer
-    }
-
     async fn read<T: DeserializeOwned>(
         &self,
         request: &Request,
         path: &str,
     ) -> Result<Option<T>, Problem> {
         // Boxed, so that the component contains this code once and not for each `T`.
-        let body: LocalBoxFuture<_> = Box::pin(self.body_before_deadline(request, path));
+        let body: LocalBoxFuture<_> =
+            Box::pin(before_deadline(request, self.id, path, self.body(request, path)));
         let Some(body) = body.await? else { return Ok(None) };
         let value = serde_json::from_slice(&body);
         value.map(Some).map_err(|error| self.bad_gateway(path, error.to_string()))
-    }
-
-    /// The kit has its own timer because Spin does not enforce the time-outs of a
-    /// request's options on chained requests.
-    async fn body_before_deadline(
-        &self,
-        request: &Request,
-        path: &str,
-    ) -> Result<Option<Vec<u8>>, Problem> {
-        let timeout = *TIMEOUT.get().await?;
-        let start = || Instant::now() + Duration::from_millis(timeout.into());
-        let deadline = request.deadline.get().unwrap_or_else(start);
-        request.deadline.set(Some(deadline));
-        let time_left = deadline.saturating_duration_since(Instant::now());
-        let body = wasi::within(time_left, self.body(request, path)).await;
-        body.unwrap_or_else(|| {
-            let cause = at(path, &format!("no response within {timeout} ms"));
-            Err(Problem::gateway_timeout(self.id, cause))
-        })
     }
 
     async fn body(&self, request: &Request, path: &str) -> Result<Option<Vec<u8>>, Problem> {
@@ -185,6 +154,41 @@ impl Sibling {
     fn bad_gateway(&self, path: &str, cause: String) -> Problem {
         Problem::bad_gateway(self.id, at(path, &cause))
     }
+}
+
+/// Notes how long the service `id` takes to give `answer`.
+pub(crate) async fn timed<T>(
+    request: &Request,
+    id: &'static str,
+    answer: impl Future<Output = Result<T, Problem>>,
+) -> Result<T, Problem> {
+    let mut span = request.timing.ask(id);
+    let answer = answer.await;
+    // A 500 is the caller's own fault: a variable that is malformed.
+    let failed = |problem: &Problem| problem.status != StatusCode::INTERNAL_SERVER_ERROR;
+    span.has_failed = answer.as_ref().is_err_and(failed);
+    answer
+}
+
+/// What the service `id` gives for `path`, if it does so before the deadline of `request`.
+///
+/// The kit has its own timer because Spin does not enforce the time-outs of a
+/// request's options on chained requests.
+pub(crate) async fn before_deadline<T>(
+    request: &Request,
+    id: &str,
+    path: &str,
+    answer: impl Future<Output = Result<T, Problem>>,
+) -> Result<T, Problem> {
+    let timeout = *TIMEOUT.get().await?;
+    let start = || Instant::now() + Duration::from_millis(timeout.into());
+    let deadline = request.deadline.get().unwrap_or_else(start);
+    request.deadline.set(Some(deadline));
+    let time_left = deadline.saturating_duration_since(Instant::now());
+    wasi::within(time_left, answer).await.unwrap_or_else(|| {
+        let cause = at(path, &format!("no response within {timeout} ms"));
+        Err(Problem::gateway_timeout(id, cause))
+    })
 }
 
 /// What went wrong at `path`, without its query: that may hold a hundred ids.

@@ -11,18 +11,16 @@
 //! curl 'http://127.0.0.1:3000/movies/top?limit=5'
 //! ```
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde::de::Error;
-use serde_json::Value;
-use service_kit::sibling::encode_segment;
-use service_kit::{DataFile, Problem, Record, Records, Request, Response, Route, get, records};
-use wasip3::exports::http::handler::Guest;
-use wasip3::http::types::{self, ErrorCode};
+use service_kit::{DataFile, Problem, Record, Records, records};
 
-/// The most `id` parameters of a request. The service `users` relies on it.
+mod http;
+mod typed;
+
+/// The most ids of a request. The service `users` relies on it.
 const MAX_IDS: usize = 100;
 
 /// The largest `limit`: enough to find movies that somebody who has booked [`MAX_IDS`] of
@@ -31,54 +29,21 @@ const MAX_LIMIT: usize = 200;
 
 static MOVIES: DataFile<Movies> = DataFile::new("data/cinema/movies.json", parse);
 
-struct Service;
-
-impl Guest for Service {
-    async fn handle(request: types::Request) -> Result<types::Response, ErrorCode> {
-        service_kit::handle(request, env!("CARGO_PKG_NAME"), route).await
-    }
-}
-
-wasip3::http::service::export!(Service);
-
-fn route(request: &Request) -> Route<'_> {
-    match request.segments()[..] {
-        ["movies"] => get(async move { list_movies(MOVIES.read()?, request) }),
-        // Before `id`, which would match `top`, too.
-        ["movies", "top"] => get(async move { list_top_movies(MOVIES.read()?, request) }),
-        ["movies", id] => get(async move { show_movie(MOVIES.read()?, id) }),
-        _ => Route::NOT_FOUND,
-    }
-}
-
-fn list_movies(movies: &Movies, request: &Request) -> Result<Response, Problem> {
-    let ids = request.parameters("id")?;
-    if ids.is_empty() {
-        return Response::json(movies);
-    }
+/// The movies with those ids; an id that no movie has is left out.
+///
+/// # Errors
+/// [`Problem::bad_request`] if they are more than [`MAX_IDS`].
+fn choose<'a>(
+    movies: &'a Movies,
+    ids: &[impl AsRef<str>],
+) -> Result<BTreeMap<&'a String, &'a Record<Movie>>, Problem> {
     if ids.len() > MAX_IDS {
         return Err(Problem::bad_request(format!(
             "The query parameter `id` is given {} times; at most {MAX_IDS} are allowed.",
             ids.len()
         )));
     }
-    let mut chosen = BTreeMap::new();
-    chosen.extend(ids.iter().filter_map(|id| movies.get_key_value(&**id)));
-    Response::json(&chosen)
-}
-
-fn list_top_movies(movies: &Movies, request: &Request) -> Result<Response, Problem> {
-    let limit = request.number_parameter("limit", 1..=MAX_LIMIT, 3)?;
-    let offset = request.number_parameter("offset", 0..=usize::MAX, 0)?;
-    let top = ranking(movies).into_iter().skip(offset).take(limit);
-    Response::json(&top.map(|(id, movie)| with_uri(id, movie)).collect::<Vec<_>>())
-}
-
-fn show_movie(movies: &Movies, id: &str) -> Result<Response, Problem> {
-    let movie = movies.get(id).ok_or_else(|| {
-        Problem::not_found(format!("No movie has the id `{id}`. GET /movies lists them all."))
-    })?;
-    Response::json(&with_uri(id, movie))
+    Ok(ids.iter().filter_map(|id| movies.get_key_value(id.as_ref())).collect())
 }
 
 /// The movies, best rated first.
@@ -89,15 +54,6 @@ fn ranking(movies: &Movies) -> Vec<(&String, &Record<Movie>)> {
         by_rating.then_with(|| (&a.known.title, a_id).cmp(&(&b.known.title, b_id)))
     });
     ranking
-}
-
-/// All fields of a movie, and its uri.
-fn with_uri<'a>(id: &str, movie: &'a Record<Movie>) -> BTreeMap<&'a str, Cow<'a, Value>> {
-    let uri = Value::from(format!("/movies/{}", encode_segment(id)));
-    let mut fields = BTreeMap::new();
-    fields.extend(movie.fields.iter().map(|(name, value)| (name.as_str(), Cow::Borrowed(value))));
-    fields.insert("uri", Cow::Owned(uri));
-    fields
 }
 
 /// The movies by id.

@@ -16,12 +16,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::future::try_join;
 use serde::{Deserialize, Serialize};
 use serde_json::Number;
-use service_kit::sibling::{encode_query, encode_segment};
-use service_kit::{
-    DataFile, Problem, Record, Records, Request, Response, Route, Sibling, get, records,
-};
+use service_kit::sibling::encode_segment;
+use service_kit::{DataFile, Problem, Record, Records, Request, Response, Route, get, records};
 use wasip3::exports::http::handler::Guest;
 use wasip3::http::types::{self, ErrorCode};
+
+use self::siblings::{BOOKINGS, fetch_bookings, fetch_movies, fetch_ranking};
+
+// They are asked by HTTP, or called where they are composed with this component.
+#[cfg_attr(feature = "composed", path = "siblings_composed.rs")]
+mod siblings;
 
 /// How many different movies the bookings of a user may name: as many as `movies` sends
 /// for one request.
@@ -31,8 +35,6 @@ const MAX_BOOKED: usize = 100;
 const SUGGESTIONS: usize = 3;
 
 static USERS: DataFile<Records<User>> = DataFile::new("data/cinema/users.json", records);
-static BOOKINGS: Sibling = Sibling::new("bookings", "bookings_url");
-static MOVIES: Sibling = Sibling::new("movies", "movies_url");
 
 struct Service;
 
@@ -95,27 +97,6 @@ fn summarize<'a>(
 fn suggest<'a>(ranking: &'a [Movie], booked: &BTreeSet<&str>) -> Vec<MovieSummary<'a>> {
     let unseen = ranking.iter().filter(|movie| !booked.contains(movie.id.as_str()));
     unseen.take(SUGGESTIONS).map(|movie| MovieSummary::of(&movie.id, Some(movie))).collect()
-}
-
-/// The bookings of a user; `bookings` answers 404 for one who has none.
-async fn fetch_bookings(request: &Request, username: &str) -> Result<Bookings, Problem> {
-    let path = format!("/bookings/{}", encode_segment(username));
-    Ok(BOOKINGS.get(request, &path).await?.unwrap_or_default())
-}
-
-/// The movies with those ids.
-async fn fetch_movies(
-    request: &Request,
-    ids: &BTreeSet<&str>,
-) -> Result<BTreeMap<String, Movie>, Problem> {
-    let path = format!("/movies?{}", encode_query("id", ids.iter().copied()));
-    MOVIES.get_required(request, &path).await
-}
-
-/// The best rated movies, best first: enough for a user who has booked the best ones.
-async fn fetch_ranking(request: &Request) -> Result<Vec<Movie>, Problem> {
-    let path = format!("/movies/top?limit={}", MAX_BOOKED + SUGGESTIONS);
-    MOVIES.get_required(request, &path).await
 }
 
 /// The ids of the movies in `bookings`, each once.

@@ -12,6 +12,7 @@ use http::{Request, Response};
 use tokio::sync::Semaphore;
 use wasmtime_wasi_http::p3::bindings::ServicePre;
 
+use crate::app::compose::composed;
 use crate::app::dispatch::{App, Handler, Inner, StandIn};
 use crate::app::queue::Queue;
 use crate::app::router::{Route, Router};
@@ -239,10 +240,9 @@ impl<'a> Shared<'a> {
 }
 
 fn compile(compiler: &Compiler, manifest: &Manifest, id: &str) -> Result<ServicePre<State>, Error> {
-    let source = &manifest.components[id].source;
-    compiler.compile(&manifest.dir.join(source.get_ref())).map_err(|error| {
+    compiler.compile(&composed(manifest, id)?).map_err(|error| {
         let message = format!("can't load the component `{id}` from its source: {error:#}");
-        manifest.error(source.span(), message)
+        manifest.error(manifest.components[id].source.span(), message)
     })
 }
 

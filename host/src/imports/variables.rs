@@ -28,13 +28,17 @@ enum Error {
     Other(String),
 }
 
-/// Links the interface into `linker`. `values` gets a component's variables from
+/// The name of the interface.
+pub const INTERFACE: &str = "spin:variables/variables@3.0.0";
+
+/// Links the interface into `linker`, as `name`. `values` gets a component's variables from
 /// its store.
 pub fn add_to_linker<T: Send>(
     linker: &mut Linker<T>,
+    name: &str,
     values: fn(&T) -> &Values,
 ) -> wasmtime::Result<()> {
-    linker.instance("spin:variables/variables@3.0.0")?.func_wrap_concurrent(
+    linker.instance(name)?.func_wrap_concurrent(
         "get",
         move |accessor, (name,): (String,)| {
             Box::pin(async move {

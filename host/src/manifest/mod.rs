@@ -14,10 +14,12 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use self::allowed_hosts::AllowedHost;
+use self::dependencies::Dependency;
 use self::names::{VariableName, by_name, is_component_id};
 use crate::error::Error;
 
 pub(crate) mod allowed_hosts;
+pub(crate) mod dependencies;
 pub(crate) mod names;
 pub(crate) mod route;
 
@@ -127,6 +129,9 @@ pub struct Component {
     /// The databases that it may use.
     #[serde(default)]
     pub sqlite_databases: Vec<Spanned<String>>,
+    /// What it is composed with, by the name of the import that it satisfies.
+    #[serde(default)]
+    pub dependencies: BTreeMap<String, Spanned<Dependency>>,
     /// How its binary is made.
     pub build: Option<Build>,
     #[serde(rename = "tool", default)]

@@ -1,6 +1,5 @@
 //! wasmtime: one engine for the components of all applications, and what they import.
 
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
@@ -13,7 +12,7 @@ use wasmtime_wasi_http::p3::bindings::ServicePre;
 
 use crate::bounds::limits::MAX_INSTANCES;
 use crate::imports::sqlite::interface as sqlite;
-use crate::imports::variables;
+use crate::imports::{denied, variables};
 use crate::runtime::store::{State, TICK};
 use crate::telemetry::log::Log;
 
@@ -52,8 +51,16 @@ impl Compiler {
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         wasmtime_wasi::p3::add_to_linker(&mut linker)?;
         wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
-        variables::add_to_linker(&mut linker, |state: &State| &state.component.variables)?;
-        sqlite::add_to_linker(&mut linker, |state| &mut state.databases)?;
+        variables::add_to_linker(&mut linker, variables::INTERFACE, |state: &State| {
+            &state.component.variables
+        })?;
+        sqlite::add_to_linker(
+            &mut linker,
+            sqlite::INTERFACE,
+            |state| &mut state.databases,
+            |component| component.database.as_ref(),
+        )?;
+        denied::add_to_linker(&mut linker, |state| &mut state.databases)?;
         let clock = engine.clone();
         thread::Builder::new().name("epochs".into()).spawn(move || {
             loop {
@@ -64,13 +71,12 @@ impl Compiler {
         Ok(Self { engine, linker })
     }
 
-    /// Compiles the component at `source`, or takes it from the cache.
+    /// Compiles the component `binary`, or takes it from the cache.
     ///
     /// # Errors
-    /// If it is missing, is no component, or imports what this host does not
-    /// support.
-    pub fn compile(&self, source: &Path) -> Result<ServicePre<State>> {
-        let component = Component::from_file(&self.engine, source)?;
+    /// If it is no component, or imports what this host does not support.
+    pub fn compile(&self, binary: &[u8]) -> Result<ServicePre<State>> {
+        let component = Component::new(&self.engine, binary)?;
         let kind = component.component_type();
         let imports = kind.imports(&self.engine).map(|(name, _)| name);
         let mut names = imports.chain(kind.exports(&self.engine).map(|(name, _)| name));

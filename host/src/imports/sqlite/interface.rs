@@ -15,9 +15,13 @@ use wasmtime::component::{
 use crate::bounds::memory::{Kept, Memory};
 use crate::imports::component::Component;
 use crate::imports::sqlite::connection::{Connection, Shared};
+use crate::imports::sqlite::database::Grant;
 use crate::imports::sqlite::statement::Outcome;
 use crate::imports::sqlite::values::{Row, Value};
 use crate::manifest::DATABASE;
+
+/// The name of the interface.
+pub const INTERFACE: &str = "spin:sqlite/sqlite@3.1.0";
 
 /// The most connections that an instance can have open at the same time, as in Spin.
 const MAX_CONNECTIONS: usize = 256;
@@ -61,13 +65,15 @@ enum Error {
 /// of it succeeded.
 type Executed = (Vec<String>, StreamReader<Row>, FutureReader<Result<(), Error>>);
 
-/// Links the interface into `linker`. `databases` gets those of an instance from its
-/// store.
+/// Links the interface into `linker`, as `name`. `databases` gets those of an instance from
+/// its store, and `granted` what its component may use.
 pub fn add_to_linker<T: Send>(
     linker: &mut Linker<T>,
+    name: &str,
     databases: fn(&mut T) -> &mut Databases,
+    granted: fn(&Component) -> Option<&Grant>,
 ) -> wasmtime::Result<()> {
-    let mut sqlite = linker.instance("spin:sqlite/sqlite@3.1.0")?;
+    let mut sqlite = linker.instance(name)?;
     sqlite.resource(
         "connection",
         ResourceType::host::<Connection>(),
@@ -80,7 +86,7 @@ pub fn add_to_linker<T: Send>(
     sqlite.func_wrap_concurrent(
         "[static]connection.open-async",
         move |accessor, (label,): (String,)| {
-            Box::pin(async move { Ok((open(accessor, databases, &label).await,)) })
+            Box::pin(async move { Ok((open(accessor, databases, granted, &label).await,)) })
         },
     )?;
     sqlite.func_wrap_concurrent(
@@ -112,11 +118,12 @@ pub fn add_to_linker<T: Send>(
 async fn open<T>(
     accessor: &Accessor<T>,
     databases: fn(&mut T) -> &mut Databases,
+    granted: fn(&Component) -> Option<&Grant>,
     label: &str,
 ) -> Result<Resource<Connection>, Error> {
     let (granted, memory) = accessor.with(|mut store| {
         let databases = databases(store.get());
-        (databases.component.database.clone(), databases.memory.clone())
+        (granted(&databases.component).cloned(), databases.memory.clone())
     });
     // The manifest grants no other database, so no label is unknown here.
     let granted = granted.filter(|_| label == DATABASE).ok_or(Error::AccessDenied)?;
