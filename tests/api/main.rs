@@ -31,7 +31,7 @@ use std::cell::Cell;
 use std::sync::{LazyLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use host::{App, Body, Loader};
-use http::{Method, Request, StatusCode};
+use http::{HeaderMap, Method, Request, StatusCode};
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::ser::PrettyFormatter;
@@ -84,17 +84,37 @@ fn write_alone() {
     SHARING.set(Some(Sharing::Writer(guard)));
 }
 
-/// Sends a request to the application, or to the server at `APP_URL`.
+/// Sends a request to the application, whose components are chained, and to the one of
+/// `spin.composed.toml`, which must answer the same. Or else to the server at `APP_URL`.
 fn send(request: Request<Body>) -> Reply {
     let sharing = SHARING
         .take()
         .unwrap_or_else(|| Sharing::Readers(SHARED.read().unwrap_or_else(PoisonError::into_inner)));
     SHARING.set(Some(sharing));
-    static APP: LazyLock<App> = LazyLock::new(|| loader().load().expect("an application"));
+    static CHAINED: LazyLock<App> = LazyLock::new(|| loader().load().expect("an application"));
+    static COMPOSED: LazyLock<App> = LazyLock::new(|| {
+        support::loader(&support::composed()).load().expect("a composed application")
+    });
     let sent = Sent::of(&request);
-    let reply = support::send_anywhere(&APP, request);
+    let (request, again) = support::twice(request);
+    let reply = support::send_anywhere(&CHAINED, request);
     check_conventions(&sent, &reply);
+    if std::env::var("APP_URL").is_err() {
+        let composed = support::send(&COMPOSED, again);
+        assert_eq!(comparable(&composed), comparable(&reply), "composed and chained: {sent:?}");
+    }
     reply
+}
+
+/// A reply without what differs from one request to the next: how long it took, and an id
+/// that was made for it.
+fn comparable(reply: &Reply) -> (StatusCode, HeaderMap, &str) {
+    let mut headers = reply.headers.clone();
+    headers.remove("server-timing");
+    if reply.header("x-request-id").len() == 16 {
+        headers.remove("x-request-id");
+    }
+    (reply.status, headers, &reply.body)
 }
 
 /// Sends a request to an application of a test's own.

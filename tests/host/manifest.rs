@@ -82,6 +82,24 @@ fn what_is_wrong_is_named_with_its_line() {
         ("environment = {", "variables.a__b = ''\nenvironment = {", 25, "`a__b` must be words"),
         ("release/guest.wasm", "release/gone.wasm", 22, "gone.wasm"),
         ("command = \"cargo", "command = 7 #", 34, "`command` is"),
+        (
+            "environment = {",
+            "dependencies.\"a:b\" = \"1.0\"\nenvironment = {",
+            25,
+            "a dependency is { path = \"...\" }",
+        ),
+        (
+            "environment = {",
+            "dependencies.\"a:b\" = { version = \"1.0\" }\nenvironment = {",
+            25,
+            "unknown field `version`",
+        ),
+        (
+            "environment = {",
+            "dependencies.\"a:b\" = { path = \"\", inherit_configuration = [\"all\"] }\nenvironment = {",
+            25,
+            "`inherit_configuration` is true, false or an array of",
+        ),
     ] {
         let error = error(from, to);
         let place = format!("spin.toml:{line}: ");

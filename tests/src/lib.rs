@@ -67,16 +67,24 @@ pub fn with_json(mut request: Request<Body>, body: &str) -> Request<Body> {
     request
 }
 
+/// `request`, to send it to two applications.
+pub fn twice(request: Request<Body>) -> (Request<Body>, Request<Body>) {
+    let (head, body) = request.into_parts();
+    let body = RUNTIME.block_on(body.collect()).expect("a whole body").to_bytes();
+    let again = Request::from_parts(head.clone(), host::full(body.clone()));
+    (Request::from_parts(head, host::full(body)), again)
+}
+
 /// The folder of a manifest of this repository.
 pub fn folder(path: &str) -> PathBuf {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join(path)
 }
 
-/// A loader of the application in `folder`, whose components are built. Its database
-/// is a new one.
-pub fn loader(folder: &Path) -> Loader {
+/// A loader of the application at `manifest`, a file or a folder, whose components are
+/// built. Its database is a new one.
+pub fn loader(manifest: &Path) -> Loader {
     host::raise_open_files();
-    Loader::new(folder).state_dir(state_dir())
+    Loader::new(manifest).state_dir(state_dir())
 }
 
 /// A path for the state of an application, where nothing is yet. What the tests of this
@@ -99,6 +107,13 @@ pub fn application() -> PathBuf {
     folder("")
 }
 
+/// The manifest that composes some of its components, which are built.
+pub fn composed() -> PathBuf {
+    static BUILT: LazyLock<()> = LazyLock::new(|| prepare(&folder("spin.composed.toml")));
+    LazyLock::force(&BUILT);
+    folder("spin.composed.toml")
+}
+
 /// The content of one of its data files.
 pub fn data(path: &str) -> Value {
     let text = std::fs::read_to_string(folder("data").join(path)).expect("a data file");
@@ -110,9 +125,9 @@ pub fn builder() -> Builder {
     Builder::with_cargo(toolchain::environment)
 }
 
-/// Builds the components of the application in `folder`.
-pub fn prepare(folder: &Path) {
-    builder().build_all(folder).expect("the components can be built");
+/// Builds the components of the application at `manifest`, a file or a folder.
+pub fn prepare(manifest: &Path) {
+    builder().build_all(manifest).expect("the components can be built");
 }
 
 /// Sends a request to an application in this process.
@@ -234,7 +249,7 @@ impl Lines {
 /// of the binaries, only a link.
 pub fn copy(folder: &Path) -> TempDir {
     let copy = tempfile::tempdir().expect("a folder");
-    copy_files(folder, copy.path(), &["spin.toml", "data"]);
+    copy_files(folder, copy.path(), &["spin.toml", "spin.composed.toml", "data"]);
     std::fs::create_dir_all(copy.path().join("components/home")).expect("a folder");
     copy_files(folder, copy.path(), &["components/home/openapi.json", "components/home/site"]);
     let target = self::folder("target");

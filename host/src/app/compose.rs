@@ -92,7 +92,8 @@ impl Composition {
         let imports = self.imports(dependent).into_iter();
         let imports: Vec<_> = imports.filter(|(import, _)| satisfies(name, import)).collect();
         ensure!(!imports.is_empty(), "the component has no such import");
-        let binary = restricted(read(folder, &dependency.path)?, &dependency.inherit_configuration)?;
+        let binary =
+            restricted(read(folder, &dependency.path)?, &dependency.inherit_configuration)?;
         // As in Spin, a package can have one dependency only.
         let other = self.add(package_of(name), binary)?;
         for (import, _) in imports {

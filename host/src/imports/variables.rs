@@ -38,15 +38,12 @@ pub fn add_to_linker<T: Send>(
     name: &str,
     values: fn(&T) -> &Values,
 ) -> wasmtime::Result<()> {
-    linker.instance(name)?.func_wrap_concurrent(
-        "get",
-        move |accessor, (name,): (String,)| {
-            Box::pin(async move {
-                let value = accessor.with(|mut store| values(store.get()).get(&name).cloned());
-                Ok((value.ok_or(Error::Undefined(name)),))
-            })
-        },
-    )
+    linker.instance(name)?.func_wrap_concurrent("get", move |accessor, (name,): (String,)| {
+        Box::pin(async move {
+            let value = accessor.with(|mut store| values(store.get()).get(&name).cloned());
+            Ok((value.ok_or(Error::Undefined(name)),))
+        })
+    })
 }
 
 /// The values of the application's variables. Each comes from `given`, else from

@@ -83,9 +83,7 @@ mod tests {
     #[test]
     fn a_dependency_satisfies_its_interface_or_all_of_its_package() {
         let import = "cinema:movies/catalog@0.1.0";
-        for name in
-            ["cinema:movies", "cinema:movies@0.1.0", "cinema:movies/catalog", import]
-        {
+        for name in ["cinema:movies", "cinema:movies@0.1.0", "cinema:movies/catalog", import] {
             assert!(satisfies(name, import), "{name}");
         }
         for name in ["cinema:movie", "cinema:movies@0.1.1", "cinema:movies/top", "catalog"] {

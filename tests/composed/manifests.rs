@@ -1,0 +1,88 @@
+//! The two manifests, and what they are built to.
+
+use std::fs;
+
+use support::{edit, folder, loader, prepare};
+use toml::Table;
+
+use crate::{USER, composed, copy, get, load};
+
+const MANIFESTS: [&str; 2] = ["spin.toml", "spin.composed.toml"];
+
+#[test]
+fn building_in_either_order_leaves_both_manifests_working() {
+    let [chained, composed] = MANIFESTS.map(folder);
+    for order in [[&chained, &composed], [&composed, &chained]] {
+        order.into_iter().for_each(|manifest| prepare(manifest));
+        let path = format!("/users/{USER}/suggested");
+        let [chained, composed] = [&chained, &composed].map(|manifest| get(&load(manifest), &path));
+        assert_eq!(chained.status, 200, "{chained:?}");
+        assert_eq!(chained.body, composed.body);
+    }
+}
+
+#[test]
+fn the_manifests_differ_only_in_the_users_and_in_where_they_find_their_siblings() {
+    let [mut chained, mut composed] = MANIFESTS.map(|name| {
+        let text = fs::read_to_string(folder(name)).expect("a manifest");
+        text.parse::<Table>().expect("TOML")
+    });
+    for manifest in [&mut chained, &mut composed] {
+        let components = manifest["component"].as_table_mut().expect("components");
+        components.remove("users").expect("the users");
+        let variables = manifest["variables"].as_table_mut().expect("variables");
+        variables.retain(|name, _| !["bookings_url", "movies_url"].contains(&name));
+    }
+    assert_eq!(chained, composed);
+}
+
+/// The line of spin.composed.toml that has `text`.
+fn line_of(text: &str) -> usize {
+    let manifest = fs::read_to_string(folder("spin.composed.toml")).unwrap();
+    1 + manifest.lines().position(|line| line.contains(text)).expect("such a line")
+}
+
+#[test]
+fn a_dependency_that_does_not_fit_is_an_error_with_its_line() {
+    const MOVIES: &str = r#"[component.users.dependencies."cinema:movies/catalog@0.1.0"]"#;
+    const PATH: &str = r#"path = "target/wasm32-wasip2/release/movies.wasm""#;
+    let in_source = line_of("target/composed");
+    for (from, to, line, words) in [
+        (MOVIES, MOVIES.replace("catalog", "ranking"), line_of(MOVIES), "has no such import"),
+        (MOVIES, MOVIES.replace("0.1.0", "0.2.0"), line_of(MOVIES), "has no such import"),
+        (MOVIES, "[component.users.tool]".into(), in_source, "cinema:movies/catalog@0.1.0"),
+        (PATH, PATH.replace("movies", "gone"), line_of(MOVIES), "gone.wasm"),
+        (PATH, PATH.replace("movies", "showtimes"), line_of(MOVIES), "it has wasi:http/handler"),
+        (PATH, format!("export = \"wasi:http/handler@0.3.0\"\n{PATH}"), line_of(MOVIES), "catalog"),
+    ] {
+        let copy = copy();
+        edit(&composed(&copy), from, &to);
+        let error = loader(&composed(&copy)).load().err().expect("an error").to_string();
+        let place = format!("spin.composed.toml:{line}: ");
+        assert!(error.contains(&place), "{to}: expected line {line}: {error}");
+        assert!(error.contains(words), "{to}: {error}");
+    }
+}
+
+#[test]
+fn an_import_of_a_dependency_that_no_host_knows_is_an_error_inherited_or_not() {
+    let copy = copy();
+    let mut bookings = fs::read(folder("target/wasm32-wasip2/release/bookings.wasm")).unwrap();
+    let (known, unknown) = (b"spin:variables/variables@", b"spin:unknown-y/variables@");
+    for start in 0..bookings.len() - known.len() {
+        let part = &mut bookings[start..start + known.len()];
+        if part == known {
+            part.copy_from_slice(unknown);
+        }
+    }
+    fs::write(copy.path().join("bookings.wasm"), bookings).unwrap();
+    let dependency = "\"target/wasm32-wasip2/release/bookings.wasm\"\ninherit_configuration";
+    for inherited in ["true", "false"] {
+        let copied = format!("\"bookings.wasm\"\ninherit_configuration = {inherited} #");
+        let manifest = copy.path().join(format!("{inherited}.toml"));
+        fs::copy(composed(&copy), &manifest).unwrap();
+        edit(&manifest, dependency, &copied);
+        let error = loader(&manifest).load().err().expect("an error").to_string();
+        assert!(error.contains("`spin:unknown-y/variables@3.0.0`"), "{inherited}: {error}");
+    }
+}
