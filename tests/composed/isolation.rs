@@ -6,10 +6,10 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Instant;
 
-use host::App;
+use host::{App, Limits};
 use http::{Method, StatusCode};
 use serde_json::Value;
-use support::{Reply, Served, loader, request, send, serve};
+use support::{Reply, Served, folder, loader, request, send, serve};
 
 use crate::{USER, copy_with_faulty_movies, get_as, load};
 
@@ -131,5 +131,19 @@ fn a_hundred_traps_of_movies_fail_other_requests_only_where_it_is_composed() {
         assert_eq!(failures > 0, *name == "composed", "{name}: {failures}");
         let next = send(app, get_as("well", &path("suggested")));
         assert_eq!(next.status, StatusCode::OK, "{name}: {next:?}");
+    }
+}
+
+/// The pool of instances has a memory for each, and a component composed of three has three.
+#[test]
+fn an_instance_of_a_composed_component_counts_once_for_each_of_its_components() {
+    for (instances, chained, composed) in [(4, 200, 503), (6, 200, 200)] {
+        let limits = Limits { instances, ..Limits::default() };
+        for (name, expected) in [("spin.toml", chained), ("spin.composed.toml", composed)] {
+            support::composed();
+            let app = loader(&folder(name)).limits(limits).load().expect("an application");
+            let reply = send(&app, request(Method::GET, "/users"));
+            assert_eq!(reply.status, expected, "{name}, {instances} instances: {reply:?}");
+        }
     }
 }

@@ -1,8 +1,11 @@
 //! The two manifests, and what they are built to.
 
 use std::fs;
+use std::time::{Duration, Instant};
 
-use support::{edit, folder, loader, prepare};
+use host::{Server, Watch};
+use http::Method;
+use support::{Lines, RUNTIME, Reply, edit, folder, loader, prepare, request};
 use toml::Table;
 
 use crate::{USER, composed, copy, get, load};
@@ -85,4 +88,34 @@ fn an_import_of_a_dependency_that_no_host_knows_is_an_error_inherited_or_not() {
         let error = loader(&manifest).load().err().expect("an error").to_string();
         assert!(error.contains("`spin:unknown-y/variables@3.0.0`"), "{inherited}: {error}");
     }
+}
+
+#[test]
+fn a_dependency_that_changes_is_composed_again() {
+    prepare(&folder("tests/faulty"));
+    let copy = copy();
+    let built = folder("target/wasm32-wasip2/release");
+    let dependency = copy.path().join("movies.wasm");
+    fs::copy(built.join("movies.wasm"), &dependency).unwrap();
+    let path = "\"target/wasm32-wasip2/release/movies.wasm\"\ninherit";
+    edit(&composed(&copy), path, "\"movies.wasm\"\ninherit");
+    let lines = Lines::default();
+    let loader = loader(&composed(&copy));
+    RUNTIME.block_on(async {
+        let mut watch = Watch::new(&composed(&copy), None, lines.log()).unwrap();
+        let app = watch.first_version(&loader).await.unwrap();
+        let server = Server::bind(app, "127.0.0.1:0").await.unwrap();
+        let served = server.served().clone();
+        let watching = tokio::spawn(watch.run(loader, served.clone()));
+        fs::copy(built.join("faulty_movies.wasm"), &dependency).unwrap();
+        let start = Instant::now();
+        while !lines.text().contains("Serving the new version") {
+            assert!(start.elapsed() < Duration::from_secs(60), "{}", lines.text());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        watching.abort();
+        let path = format!("/users/{USER}/suggested");
+        let reply = Reply::of(served.app().handle(request(Method::GET, &path)).await).await;
+        assert!(reply.body.contains("\"title\": \"A\""), "{reply:?}");
+    });
 }

@@ -152,10 +152,8 @@ impl Loader {
         let ids: BTreeSet<_> = manifest.triggers.iter().map(|trigger| &trigger.component).collect();
         let mut handlers = BTreeMap::new();
         for id in ids.into_iter().filter(|id| !self.stand_ins.contains_key(*id)) {
-            let pool = Pool {
-                compiled: compile(&compiler, &manifest, id)?,
-                component: Arc::new(shared.component(id)?),
-            };
+            let compiled = compile(&compiler, &manifest, id)?;
+            let pool = Pool::new(shared.component(id)?, compiled);
             let instances = PerThread::new(|| Instances::new(pool.clone()));
             handlers.insert(id.clone(), Handler::Instances(instances));
         }

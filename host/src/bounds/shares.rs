@@ -33,8 +33,16 @@ impl Share {
     ///
     /// # Errors
     /// If none is left.
-    pub fn take_slot(self: &Arc<Self>) -> Result<Slot, NoneLeft> {
-        self.take(1).then(|| Slot(self.clone())).ok_or(NoneLeft)
+    pub fn take_slot(self: &Arc<Self>) -> Result<Slots, NoneLeft> {
+        self.take_slots(1)
+    }
+
+    /// Takes so many slots.
+    ///
+    /// # Errors
+    /// If so many are not left.
+    pub fn take_slots(self: &Arc<Self>, amount: usize) -> Result<Slots, NoneLeft> {
+        self.take(amount).then(|| Slots { share: self.clone(), amount }).ok_or(NoneLeft)
     }
 
     /// Takes `amount`, if as much is left.
@@ -62,12 +70,15 @@ impl Share {
     }
 }
 
-/// A slot of a total, which is given back when this is dropped.
-pub struct Slot(Arc<Share>);
+/// Slots of a total, which are given back when this is dropped.
+pub struct Slots {
+    share: Arc<Share>,
+    amount: usize,
+}
 
-impl Drop for Slot {
+impl Drop for Slots {
     fn drop(&mut self) {
-        self.0.give_back(1);
+        self.share.give_back(self.amount);
     }
 }
 

@@ -187,6 +187,10 @@ impl Watch {
     /// Watches the files that `manifest` names.
     fn watch(&mut self, manifest: &Manifest) -> Result<()> {
         let mut sources = Vec::new();
+        let built: BTreeSet<_> = match &self.builder {
+            Some(_) => manifest.components.values().map(|it| it.source.get_ref()).collect(),
+            None => BTreeSet::new(),
+        };
         for (id, component) in &manifest.components {
             let files = component.files.iter().map(|files| match files.get_ref() {
                 Files::Pattern(pattern) => pattern,
@@ -200,6 +204,9 @@ impl Watch {
                 }
                 None => patterns.push((component.source.get_ref().into(), None)),
             }
+            let dependencies = component.dependencies.values().map(|it| &it.get_ref().path);
+            let dependencies = dependencies.filter(|path| !built.contains(path));
+            patterns.extend(dependencies.map(|path| (PathBuf::from(path), None)));
             for (pattern, built) in patterns {
                 let source = Source::new(&manifest.dir, &pattern, built);
                 sources.push(source.with_context(|| {

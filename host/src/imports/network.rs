@@ -24,7 +24,7 @@ use tower_service::Service;
 use wasmtime_wasi_http::{Error, RequestOptions};
 
 use crate::body::{Body, Timed};
-use crate::bounds::shares::{NoneLeft, Share, Slot};
+use crate::bounds::shares::{NoneLeft, Share, Slots};
 use crate::threads::PerThread;
 
 /// For how long a connection is kept without a request: less than this host itself
@@ -122,7 +122,7 @@ impl Service<Uri> for Connector {
 /// A connection that is counted.
 pub struct Socket {
     stream: TokioIo<TcpStream>,
-    _counted: Slot,
+    _counted: Slots,
 }
 
 impl Socket {

@@ -39,9 +39,21 @@ pub type Instances = ProxyHandler<Pool>;
 #[derive(Clone)]
 pub struct Pool {
     /// The component.
-    pub component: Arc<Component>,
+    component: Arc<Component>,
     /// What it was compiled to.
-    pub compiled: ServicePre<State>,
+    compiled: ServicePre<State>,
+    /// How many memories an instance has: one for each component that it is composed of.
+    memories: usize,
+}
+
+impl Pool {
+    /// Makes instances of `component`.
+    pub fn new(component: Component, compiled: ServicePre<State>) -> Self {
+        // Without the number, it imports a module, which no component of a trigger does.
+        let resources = compiled.instance_pre().component().resources_required();
+        let memories = resources.map_or(1, |resources| resources.num_memories as usize);
+        Self { component: Arc::new(component), compiled, memories: memories.max(1) }
+    }
 }
 
 impl HandlerState for Pool {
@@ -50,8 +62,8 @@ impl HandlerState for Pool {
     type WorkerState = Worker;
 
     async fn instantiate(&self) -> wasmtime::Result<Instance<State, Expiration, Worker>> {
-        let Self { component, compiled } = self;
-        let mut store = store(compiled.engine(), component.clone())?;
+        let Self { component, compiled, memories } = self;
+        let mut store = store(compiled.engine(), component.clone(), *memories)?;
         let proxy = Proxy::P3(compiled.instantiate_async(&mut store).await?);
         let State { paused, requests, .. } = store.data();
         let (paused, requests) = (paused.clone(), requests.clone());

@@ -10,7 +10,7 @@ use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::bounds::memory::Memory;
-use crate::bounds::shares::Slot;
+use crate::bounds::shares::Slots;
 use crate::imports::component::Component;
 use crate::imports::outbound::Outbound;
 use crate::imports::sqlite::interface::Databases;
@@ -49,7 +49,7 @@ pub struct State {
     pub paused: Arc<AtomicBool>,
     /// Those that it answers.
     pub requests: Requests,
-    _counted: Slot,
+    _counted: Slots,
 }
 
 impl WasiView for State {
@@ -64,12 +64,17 @@ impl WasiHttpView for State {
     }
 }
 
-/// The store of a new instance of `component`.
+/// The store of a new instance of `component`, which has so many memories, and counts as so
+/// many instances: wasmtime's pool has one memory for each.
 ///
 /// # Errors
 /// If the component may have no other instance.
-pub fn store(engine: &Engine, component: Arc<Component>) -> wasmtime::Result<Store<State>> {
-    let counted = component.instances.take_slot()?;
+pub fn store(
+    engine: &Engine,
+    component: Arc<Component>,
+    memories: usize,
+) -> wasmtime::Result<Store<State>> {
+    let counted = component.instances.take_slots(memories)?;
     let stdio = Stdio::new(component.clone());
     let mut wasi = WasiCtxBuilder::new();
     wasi.stdout(stdio.clone())

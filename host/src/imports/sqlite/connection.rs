@@ -12,7 +12,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
 
 use crate::bounds::memory::Memory;
-use crate::bounds::shares::Slot;
+use crate::bounds::shares::Slots;
 use crate::imports::sqlite::authorizer::Authorizer;
 use crate::imports::sqlite::statement::{Outcome, Statement, Turn};
 use crate::imports::sqlite::values::Value;
@@ -33,7 +33,7 @@ pub struct Connection {
     /// Its statements end with it: with nobody left to wait for an endless one, the
     /// process would wait.
     _open: Arc<()>,
-    _counted: Slot,
+    _counted: Slots,
 }
 
 impl Connection {
@@ -47,7 +47,7 @@ impl Connection {
         turn: Option<Turn>,
         is_like_libsql: bool,
         memory: Memory,
-        counted: Slot,
+        counted: Slots,
     ) -> Result<Self, String> {
         let (open, authorizer) = (Arc::new(()), Arc::<Authorizer>::default());
         connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, MAX_VALUE).map_err(text)?;
