@@ -2,8 +2,13 @@
 //! except that `wasi` sends and receives requests over sockets, and opens the database
 //! itself.
 
+#[path = "../../../service-kit/src/call.rs"]
+pub mod call;
 #[path = "../../../service-kit/src/conditions.rs"]
 pub mod conditions;
+#[path = "../../../service-kit/src/context.rs"]
+pub mod context;
+mod contract;
 #[path = "../../../service-kit/src/data_file.rs"]
 pub mod data_file;
 #[path = "../../../service-kit/src/database.rs"]
@@ -34,7 +39,10 @@ mod unique_keys;
 pub mod variable;
 pub mod wasi;
 
+pub use call::{CallError, Composed};
 pub use conditions::Conditions;
+pub use context::Context;
+pub use contract::{bookings, movies};
 pub use data_file::{DataFile, Record, Records, parse, records};
 pub use problem::Problem;
 pub use request::Request;
@@ -56,6 +64,11 @@ pub mod exports {
             }
         }
     }
+}
+
+/// What `users` makes its bindings with.
+pub mod wit_bindgen {
+    pub use crate::generate;
 }
 
 pub mod http {

@@ -13,12 +13,17 @@
 //! curl http://127.0.0.1:5000/users/dwight_schrute/suggested
 //! ```
 //!
+//! With the feature `composed`, `users` calls `movies` and `bookings` as functions, and all
+//! services are one process: `native all 127.0.0.1:5000`, which each URL names.
+//!
 //! Variables come from the environment. `SQLITE_DB` is the path of the database; without
 //! it, there is none. The working directory is the one of the application, with `data`
 //! in it.
 
+#[cfg_attr(not(feature = "composed"), allow(dead_code, reason = "`users` asks by HTTP"))]
 #[path = "../../../components/bookings/src/lib.rs"]
 mod bookings;
+#[cfg_attr(not(feature = "composed"), allow(dead_code, reason = "`users` asks by HTTP"))]
 #[path = "../../../components/movies/src/lib.rs"]
 mod movies;
 #[path = "../../../components/showtimes/src/lib.rs"]
@@ -26,13 +31,15 @@ mod showtimes;
 #[path = "../../../components/users/src/lib.rs"]
 mod users;
 
-// What the components export their handlers with.
+// What the components export their handlers and their functions with.
+extern crate service_kit as contract;
 extern crate service_kit as wasip3;
 
 use std::env;
 
+use futures::future::LocalBoxFuture;
 use mimalloc::MiMalloc;
-use service_kit::wasi;
+use service_kit::wasi::{self, RawRequest, RawResult};
 
 /// As in the host.
 #[global_allocator]
@@ -43,11 +50,22 @@ fn main() {
     let service = arguments.next().expect("the name of a service");
     let address = arguments.next().expect("an address, as in `127.0.0.1:5000`");
     let handle = match &service[..] {
-        "bookings" => bookings::handle,
-        "movies" => movies::handle,
+        "all" => handle_all,
+        "bookings" => bookings::http::handle,
+        "movies" => movies::http::handle,
         "showtimes" => showtimes::handle,
         "users" => users::handle,
         _ => panic!("no such service: `{service}`"),
     };
     wasi::serve(&address, handle);
+}
+
+/// Sends a request to the service that its path names.
+fn handle_all(request: RawRequest) -> LocalBoxFuture<'static, RawResult> {
+    match request.uri().path().split('/').nth(1) {
+        Some("bookings" | "seats") => bookings::http::handle(request),
+        Some("movies") => movies::http::handle(request),
+        Some("showtimes") => showtimes::handle(request),
+        _ => users::handle(request),
+    }
 }

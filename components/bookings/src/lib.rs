@@ -18,8 +18,8 @@ use serde::Serialize;
 use service_kit::sibling::encode_segment;
 use service_kit::{DataFile, Problem, Request, Sibling, Table, Value, parse};
 
-mod http;
-mod typed;
+pub mod http;
+pub mod typed;
 
 /// The bookings of a new database, and all of them where there is no database.
 static FILE: DataFile<Bookings> = DataFile::new("data/cinema/bookings.json", parse);

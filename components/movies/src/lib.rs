@@ -17,8 +17,8 @@ use serde::Deserialize;
 use serde::de::Error;
 use service_kit::{DataFile, Problem, Record, Records, records};
 
-mod http;
-mod typed;
+pub mod http;
+pub mod typed;
 
 /// The most ids of a request. The service `users` relies on it.
 const MAX_IDS: usize = 100;
