@@ -1,4 +1,4 @@
-"""The results as the tables of the README, whose figures `tests/api/numbers.rs`
+"""The results as the tables of bench/README.md, whose figures `tests/api/numbers.rs`
 compares with results.json."""
 
 from typing import Any
@@ -22,12 +22,15 @@ def tables(results: dict[str, Any]) -> str:
             return ""
         per_second = by_side[side]["per_second"]
         own = by_side[first]["per_second"]
-        ratio = "" if side == first else f" ({own / per_second:.2f})"
+        ratio = "" if side == first else f" ({per_second / own:.2f})"
         errors = by_side[side].get("errors")
         return f"{per_second:,}{ratio}" + (f", {errors} failed" if errors else "")
 
     def times(by_side: dict[str, Any], side: str) -> str:
         return "{p50_ms}, {p99_ms}".format(**by_side[side]) if side in by_side else ""
+
+    def cpu(by_side: dict[str, Any], side: str) -> str:
+        return str(by_side[side]["cpu_us"]) if side in by_side else ""
 
     def gain(name: str, side: str) -> str:
         per_second = without[name][side]["per_second"]
@@ -35,6 +38,7 @@ def tables(results: dict[str, Any]) -> str:
 
     rates = [[code(name), *(rate(row, side) for side in sides)] for name, row in load.items()]
     waits = [[code(name), *(times(row, side) for side in sides)] for name, row in load.items()]
+    cores = [[code(name), *(cpu(row, side) for side in sides)] for name, row in load.items()]
     readers = list(next(iter(without.values()), {}))
     bare = [[code(name), *(gain(name, side) for side in readers)] for name in without]
     writers = list(next(iter(writes.values()), {}))
@@ -53,7 +57,8 @@ def tables(results: dict[str, Any]) -> str:
         [
             table(["requests/s", *sides], rates),
             table(["p50, p99 in ms", *sides], waits),
-            table(["the same, at a fixed rate", "requests/s", *peers], steady),
+            table(["CPU for each request in µs", *sides], cores),
+            table(["p50, p99 in ms at a fixed rate", "requests/s", *peers], steady),
             table(["requests/s without a database", *readers], bare),
             table(["writes/s", *writers], written),
             table(["p50, p99 in ms of writes", *writers], write_waits),

@@ -2,13 +2,13 @@
 
     python3 bench/run.py
 
-builds the servers, but not the components, starts each alone, checks that it answers as
-this application does, loads it, prints the tables of the README and writes
-bench/results.json. With options, it writes target/bench/results.json. The databases are
-in target/bench, so writes wait for the disk of that folder. Needs Python 3.11, wrk (a
-package of Debian and of Homebrew) and oha (`cargo install oha`). `spin` takes part if it is
-on the PATH. Takes ten minutes once everything is built, on a machine that should do
-nothing else.
+builds the servers, starts each alone, checks that it answers as the first one does, loads
+it, prints the tables of bench/README.md, and writes bench/results.json and
+bench/comparison.svg. With options, it writes to target/bench. The databases are in
+target/bench, so writes wait for the disk of that folder. Needs Python 3.11, wrk (a package
+of Debian and of Homebrew) and oha (`cargo install --locked oha`). `spin` takes part if it is
+on the PATH. Takes half an hour once everything is built, on a machine that should do nothing
+else.
 """
 
 import argparse
@@ -27,6 +27,7 @@ from time import perf_counter
 from typing import Any
 
 from load import FAN_OUTS, MOVIE, Figures, get, oha, responses, routes, wrk
+from picture import picture
 from report import tables
 from sides import (
     DATABASE,
@@ -34,6 +35,7 @@ from sides import (
     ROOT,
     Side,
     build,
+    cpu_seconds,
     resident_mb,
     sides,
     started,
@@ -42,10 +44,10 @@ from sides import (
 from writes import syncs, writes
 
 # The servers and requests that are also measured at a fixed rate.
-STEADY_SIDES = ("this application", "native")
+STEADY_SIDES = ("together", "composed", "native")
 STEADY_ROUTES = ("/movies/<id>", *FAN_OUTS)
-# Whose writes are measured.
-WRITERS = ("this application", "spin up", "native")
+# Which server does not write.
+READER = "Flask"
 
 # The figures of all rounds, by request and server.
 Rounds = defaultdict[str, defaultdict[str, list[Figures]]]
@@ -69,10 +71,14 @@ def measure(servers: list[Side], options: argparse.Namespace, folder: Path) -> d
     for number in range(options.rounds):
         say(f"round {number + 1} of {options.rounds}")
         for side in servers:
-            with started(side, folder / side.name):
+            with started(side, folder / side.name) as groups:
                 for name in routes(side):
                     wrk(side, name, connections, 1)
-                    load[name][side.name].append(wrk(side, name, connections, seconds))
+                    before = cpu_seconds(groups)
+                    figures = wrk(side, name, connections, seconds)
+                    cpu = cpu_seconds(groups) - before
+                    figures["cpu_us"] = 1e6 * cpu / (figures["per_second"] * seconds)
+                    load[name][side.name].append(figures)
         for side in (side for side in servers if side.name in STEADY_SIDES):
             with started(side, folder / side.name):
                 for name in STEADY_ROUTES:
@@ -86,7 +92,7 @@ def measure(servers: list[Side], options: argparse.Namespace, folder: Path) -> d
                     without[name][side.name].append(wrk(side, name, connections, seconds))
             if DATABASE.exists():
                 raise SystemExit(f"Error: {side.name} has a database without being allowed one")
-        for side in (side for side in servers if side.name in WRITERS):
+        for side in (side for side in servers if side.name != READER):
             figures = writes(side, folder / side.name, connections, seconds)
             for name, run in figures.items():
                 written[name][side.name].append(run)
@@ -180,14 +186,14 @@ def say(line: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=3, help="(default: 3)")
     parser.add_argument("--seconds", type=int, default=4, help="of each load (default: 4)")
     parser.add_argument("--memory-seconds", type=int, default=60, help="of fan-outs (default: 60)")
     parser.add_argument("--connections", type=int, default=32, help="(default: 32)")
     options = parser.parse_args()
     # Whoever ends this ends the servers, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    for tool, install in (("wrk", "apt-get install wrk"), ("oha", "cargo install oha")):
+    for tool, install in (("wrk", "apt-get install wrk"), ("oha", "cargo install --locked oha")):
         if not shutil.which(tool):
             raise SystemExit(f"Error: {tool} is missing; install it with `{install}`")
     build()
@@ -197,6 +203,7 @@ def main() -> None:
     folder = ROOT / "bench" if options == parser.parse_args([]) else FOLDER
     written = json.dumps(results, indent=1) + "\n"
     (folder / "results.json").write_text(written, encoding="utf-8")
+    (folder / "comparison.svg").write_text(picture(results), encoding="utf-8")
     print(tables(results))
 
 

@@ -22,6 +22,7 @@ DATABASE = STATE / "sqlite_db.db"
 SERVICES = ("bookings", "movies", "showtimes", "users")
 HOST = ROOT / "target/host/host"
 NATIVE = FOLDER / "native/release/native"
+NATIVE_COMPOSED = FOLDER / "native-composed/release/native"
 GUNICORN = FOLDER / "venv/bin/gunicorn"
 
 Arguments = list[str | Path]
@@ -42,30 +43,37 @@ class Side:
 
 
 def applications(folder: Path) -> list[Side]:
-    """The servers of the whole application in `folder`."""
+    """The servers of the whole application in `folder`, chained and composed."""
     port = free_port()
     one = dict.fromkeys(SERVICES, port)
-    options: Arguments = ["--listen", f"127.0.0.1:{port}", "--quiet", "--from", folder]
-    options += ["--state-dir", STATE]
-    found = [Side("this application", [[HOST, "--no-build", *options]], one)]
+    options: Arguments = ["--listen", f"127.0.0.1:{port}", "--quiet", "--state-dir", STATE]
+    servers: dict[str, Arguments] = {"": [HOST, "--no-build"]}
     if shutil.which("spin"):
-        found.append(Side("spin up", [["spin", "up", *options]], one))
-    return found
+        servers["Spin"] = ["spin", "up"]
+    return [
+        Side(name, [[*server, *options, "--from", folder / manifest]], one)
+        for spin, server in servers.items()
+        for name, manifest in (
+            (spin or "together", "spin.toml"),
+            (f"{spin}, composed".removeprefix(", "), "spin.composed.toml"),
+        )
+    ]
 
 
 def without_database() -> list[Side]:
     """The servers of a copy of the application that has no database."""
     folder = FOLDER / "without-database"
-    manifest = (ROOT / "spin.toml").read_text(encoding="utf-8")
-    for component in tomllib.loads(manifest)["component"].values():
-        for pattern in (component["source"], *component["files"]):
-            for path in ROOT.glob(pattern):
-                copy = folder / path.relative_to(ROOT)
-                copy.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(path, copy)
-    lines = manifest.splitlines(keepends=True)
-    kept = [line for line in lines if not line.startswith("sqlite_databases")]
-    (folder / "spin.toml").write_text("".join(kept), encoding="utf-8")
+    for name in ("spin.toml", "spin.composed.toml"):
+        manifest = (ROOT / name).read_text(encoding="utf-8")
+        for component in tomllib.loads(manifest)["component"].values():
+            for pattern in (component["source"], *component["files"]):
+                for path in ROOT.glob(pattern):
+                    copy = folder / path.relative_to(ROOT)
+                    copy.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copy(path, copy)
+        lines = manifest.splitlines(keepends=True)
+        kept = [line for line in lines if not line.startswith("sqlite_databases")]
+        (folder / name).write_text("".join(kept), encoding="utf-8")
     return applications(folder)
 
 
@@ -85,8 +93,12 @@ def sides() -> list[Side]:
 
     processes = [[NATIVE, service, f"127.0.0.1:{port}"] for service, port in ports.items()]
     environment = {"SQLITE_DB": str(DATABASE), "WRITE_TOKEN": ""}
-    environment |= {f"{service}_URL": url for service, url in urls.items()}
-    found.append(Side("native", processes, ports, environment))
+    apart = environment | {f"{service}_URL": url for service, url in urls.items()}
+    found.append(Side("native", processes, ports, apart))
+    address = f"127.0.0.1:{free_port()}"
+    one = dict.fromkeys(SERVICES, int(address.split(":")[1]))
+    composed = environment | {f"{service}_URL": f"http://{address}" for service in urls}
+    found.append(Side("native, composed", [[NATIVE_COMPOSED, "all", address]], one, composed))
 
     # Flask only reads, so nobody asks it for showtimes.
     ports = {service: port for service, port in ports.items() if service != "showtimes"}
@@ -113,13 +125,17 @@ def build() -> None:
     run("cargo", "build", "--profile", "host", "--bin", "host")
     native = ["--locked", "--manifest-path", ROOT / "bench/native/Cargo.toml"]
     run("cargo", "build", "--release", *native, "--target-dir", FOLDER / "native")
+    native += ["--features", "composed", "--target-dir", FOLDER / "native-composed"]
+    run("cargo", "build", "--release", *native)
     run(sys.executable, "-m", "venv", FOLDER / "venv")
     pip = FOLDER / "venv/bin/pip"
     run(pip, "install", "--quiet", "--requirement", ROOT / "bench/flask/requirements.txt")
     # The components are those that `cargo run` or the tests have built.
     port = free_port()
-    with started(Side("build", [[HOST, "--listen", f"127.0.0.1:{port}"]], {"movies": port})):
-        pass
+    for manifest in ("spin.toml", "spin.composed.toml"):
+        command: Arguments = [HOST, "--from", ROOT / manifest, "--listen", f"127.0.0.1:{port}"]
+        with started(Side("build", [command], {"movies": port})):
+            pass
 
 
 def run(*command: str | Path) -> None:
@@ -190,3 +206,16 @@ def resident_mb(groups: list[int]) -> int:
     listed = subprocess.check_output(["ps", "-A", "-o", "pgid=", "-o", "rss="], text=True)
     rows = (map(int, line.split()) for line in listed.splitlines())
     return round(sum(kib for group, kib in rows if group in groups) * 1024 / 1e6)
+
+
+def cpu_seconds(groups: list[int]) -> float:
+    """The time of a core that the processes of these groups have used; 0 where the system
+    does not say it as Linux does (proc_pid_stat(5))."""
+    ticks = 0
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            # After the name, which may have spaces: group, user time, system time.
+            fields = path.read_text(encoding="utf-8").rpartition(") ")[2].split()
+            if int(fields[2]) in groups:
+                ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")

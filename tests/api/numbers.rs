@@ -1,4 +1,4 @@
-//! The figures in the README are those of the benchmark's last run.
+//! The figures in bench/README.md are those of the benchmark's last run.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,19 +9,17 @@ use serde_json::Value;
 type Cells = BTreeMap<[String; 3], String>;
 
 #[test]
-fn the_figures_in_the_readme_are_those_that_the_benchmark_wrote() {
+fn the_figures_in_the_tables_are_those_that_the_benchmark_wrote() {
     let read = |path| fs::read_to_string(support::folder(path)).expect("a file");
-    let readme = read("README.md");
-    let section = readme.split("\n## Numbers\n").nth(1).expect("a section");
     let results = serde_json::from_str(&read("bench/results.json")).expect("results");
-    assert_eq!(cells(section), expected(&results));
+    assert_eq!(cells(&read("bench/README.md")), expected(&results));
 }
 
 /// Those that are not empty.
-fn cells(section: &str) -> Cells {
+fn cells(document: &str) -> Cells {
     let mut cells = Cells::new();
     let mut head = Vec::new();
-    for line in section.lines() {
+    for line in document.lines() {
         let row: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
         if !line.starts_with('|') {
             head.clear();
@@ -53,17 +51,20 @@ fn expected(results: &Value) -> Cells {
         ("writes", "writes/s", "p50, p99 in ms of writes"),
     ] {
         for (name, sides) in members(&results[figures]) {
-            let own = rate(&sides["this application"]);
+            let own = rate(&sides["together"]);
             for (side, run) in members(&sides) {
                 let mut cell = thousands(&run["per_second"]);
-                if side != "this application" {
-                    cell += &format!(" ({:.2})", own / rate(&run));
+                if side != "together" {
+                    cell += &format!(" ({:.2})", rate(&run) / own);
                 }
                 if let Some(errors) = run.get("errors").filter(|errors| **errors != 0) {
                     cell += &format!(", {errors} failed");
                 }
                 add(rates, &name, &side, cell);
                 add(waits, &name, &side, times(&run));
+                if let Some(cpu) = run.get("cpu_us") {
+                    add("CPU for each request in µs", &name, &side, cpu.to_string());
+                }
             }
         }
     }
@@ -75,8 +76,8 @@ fn expected(results: &Value) -> Cells {
         }
     }
     for (name, sides) in members(&results["fixed_rate"]) {
-        let table = "the same, at a fixed rate";
-        add(table, &name, "requests/s", thousands(&sides["this application"]["per_second"]));
+        let table = "p50, p99 in ms at a fixed rate";
+        add(table, &name, "requests/s", thousands(&sides["together"]["per_second"]));
         for (side, run) in members(&sides) {
             add(table, &name, &side, times(&run));
         }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
+use host::manifest::Manifest;
 use host::{Server, Watch};
 use http::Method;
 use support::{Lines, RUNTIME, Reply, edit, folder, loader, prepare, request};
@@ -37,6 +38,17 @@ fn the_manifests_differ_only_in_the_users_and_in_where_they_find_their_siblings(
         variables.retain(|name, _| !["bookings_url", "movies_url"].contains(&name));
     }
     assert_eq!(chained, composed);
+}
+
+#[test]
+fn composed_users_neither_send_requests_nor_may() {
+    let manifest = Manifest::read(&support::composed()).expect("a manifest");
+    let users = &manifest.components["users"];
+    assert!(users.allowed_outbound_hosts.is_empty());
+    let binary = fs::read(manifest.dir.join(users.source.get_ref())).expect("a binary");
+    let text = String::from_utf8_lossy(&binary);
+    assert!(!text.contains("wasi:http/client"));
+    assert!(text.contains("cinema:movies/catalog") && text.contains("cinema:bookings/ledger"));
 }
 
 /// The line of spin.composed.toml that has `text`.

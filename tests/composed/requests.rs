@@ -37,11 +37,14 @@ fn the_id_and_the_trace_of_a_request_are_in_the_lines_of_both_services() {
 }
 
 #[test]
-fn a_call_has_the_deadline_of_the_requests_to_siblings() {
+fn a_call_is_cancelled_at_the_deadline_of_the_requests_to_siblings() {
     let copy = copy_with_faulty_movies();
-    let app = loader(&composed(&copy)).variable("sibling_deadline_ms", "300").load().unwrap();
+    let lines = Lines::default();
+    let loader = loader(&composed(&copy)).log(lines.log());
+    let app = loader.variable("sibling_deadline_ms", "300").load().unwrap();
     let reply = send(&app, get_as("hang", &format!("/users/{USER}/suggested")));
     assert_eq!(reply.status, 504, "{reply:?}");
     assert!(reply.header("server-timing").contains("movies;dur=3"), "{reply:?}");
     assert!(reply.header("server-timing").ends_with("desc=failed"), "{reply:?}");
+    assert!(lines.text().contains("users: cancelled"), "{}", lines.text());
 }

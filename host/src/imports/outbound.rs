@@ -3,8 +3,8 @@
 
 use std::sync::{Arc, Weak};
 
-use http::{Request, Response};
-use wasmtime_wasi_http::{Error, RequestOptions, WasiHttpHooks};
+use http::{HeaderName, Request, Response};
+use wasmtime_wasi_http::{DEFAULT_FORBIDDEN_HEADERS, Error, RequestOptions, WasiHttpHooks};
 
 use crate::body::Body;
 use crate::imports::component::Component;
@@ -16,6 +16,12 @@ pub struct Outbound(pub Arc<Component>);
 type Sending = dyn Future<Output = Result<(), Error>> + Send;
 
 impl WasiHttpHooks for Outbound {
+    /// As wasmtime's own, which allocates a closure each time: once for each header of a
+    /// request, and of a response.
+    fn is_forbidden_header(&mut self, name: &HeaderName) -> bool {
+        DEFAULT_FORBIDDEN_HEADERS.contains(name)
+    }
+
     fn send_request(
         &mut self,
         mut request: Request<Body>,

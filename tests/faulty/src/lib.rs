@@ -55,7 +55,10 @@ async fn movie(todo: &str) -> Result<Movie, Problem> {
     let (mut title, mut rating) = ("A".to_owned(), "5");
     match todo {
         "trap" => panic!("as the test asks"),
-        "hang" => time::sleep(Duration::from_secs(3600)).await,
+        "hang" => {
+            let _ended = NotesItsEnd;
+            time::sleep(Duration::from_secs(3600)).await;
+        }
         "compute" => loop {
             black_box(());
         },
@@ -72,6 +75,14 @@ async fn movie(todo: &str) -> Result<Movie, Problem> {
         _ => {}
     }
     Ok(Movie { id: "a".into(), title, rating: rating.into() })
+}
+
+struct NotesItsEnd;
+
+impl Drop for NotesItsEnd {
+    fn drop(&mut self) {
+        eprintln!("cancelled");
+    }
 }
 
 /// What the component can reach.
