@@ -13,47 +13,45 @@ use crate::problem::Problem;
 use crate::request::Request;
 use crate::sibling::{before_deadline, timed};
 
-impl Context {
-    /// What the function `name` of the component `id` gives, which was called in this
-    /// context. Logs why it fails.
-    ///
-    /// # Errors
-    /// The problem of `answer`, as far as the caller is told.
-    pub async fn answer<T>(
-        self,
-        id: &'static str,
-        name: &str,
-        answer: impl Future<Output = Result<T, Problem>>,
-    ) -> Result<T, CallError> {
-        log::name(id);
-        answer.await.map_err(|problem| {
-            if let Some(cause) = &problem.cause {
-                log::error(&self, &format!("{name}: {cause}"));
-            }
-            match problem.status {
-                StatusCode::INTERNAL_SERVER_ERROR => CallError::Internal,
-                status if status.is_server_error() => CallError::Unavailable,
-                _ => CallError::Rejected(problem.detail),
-            }
-        })
-    }
-}
-
 /// Why a call has no answer.
 #[derive(Clone, Debug)]
 pub enum CallError {
-    /// The service is at fault.
+    /// The service is at fault: 500 over HTTP.
     Internal,
-    /// What the service needs is not available.
+    /// What the service needs is not available: any other 5xx.
     Unavailable,
-    /// The service does not accept the arguments, and says why.
+    /// The service does not accept the arguments, and says why: a 4xx.
     Rejected(String),
 }
 
-/// A service that is composed with this one.
-pub struct Composed(&'static str);
+/// What the function `name` of the service `id` answers, which a sibling has called. Logs
+/// why it fails.
+///
+/// # Errors
+/// The problem of `answer`, as far as the caller is told.
+pub async fn answer<T>(
+    context: &Context,
+    id: &'static str,
+    name: &str,
+    answer: impl Future<Output = Result<T, Problem>>,
+) -> Result<T, CallError> {
+    log::name(id);
+    answer.await.map_err(|problem| {
+        if let Some(cause) = &problem.cause {
+            log::error(context, &format!("{name}: {cause}"));
+        }
+        match problem.status {
+            StatusCode::INTERNAL_SERVER_ERROR => CallError::Internal,
+            status if status.is_server_error() => CallError::Unavailable,
+            _ => CallError::Rejected(problem.detail),
+        }
+    })
+}
 
-impl Composed {
+/// A service that is composed with this one.
+pub struct ComposedSibling(&'static str);
+
+impl ComposedSibling {
     /// The service with that component id.
     pub const fn new(id: &'static str) -> Self {
         Self(id)
@@ -68,7 +66,7 @@ impl Composed {
     ///
     /// # Errors
     /// Those of [`Sibling::get_required`](crate::Sibling::get_required): a service that
-    /// fails is not available, and one that rejects the arguments is of no use.
+    /// fails is not available, and the answer of one that rejects the arguments can't be used.
     pub async fn call<T>(
         &self,
         request: &Request,

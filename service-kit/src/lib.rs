@@ -71,7 +71,7 @@
 //! itself. A write needs the token in the variable `write_token`, if that is not empty; a
 //! component without that variable answers it with a 500. A request that fails with a 5xx
 //! writes one line to standard error, a JSON object with the request's id and, in its
-//! message, method, path and cause. A sibling gets the request's id, and its trace
+//! message, method, path and cause; a call, with the name of its function. A sibling gets the request's id, and its trace
 //! (`traceparent` and `tracestate`); one that is composed with the service gets id and
 //! `traceparent` as a [`Context`].
 //!
@@ -98,7 +98,7 @@ mod unique_keys;
 pub mod variable;
 pub mod wasi;
 
-pub use call::{CallError, Composed};
+pub use call::{CallError, ComposedSibling};
 pub use conditions::Conditions;
 pub use context::Context;
 pub use data_file::{DataFile, Record, Records, parse, records};

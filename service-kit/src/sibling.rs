@@ -170,14 +170,15 @@ pub(crate) async fn timed<T>(
     answer
 }
 
-/// What the service `id` gives for `path`, if it does so before the deadline of `request`.
+/// What the service `id` gives for `what`, a path or a function, if it does so before the
+/// deadline of `request`.
 ///
 /// The kit has its own timer because Spin does not enforce the time-outs of a
 /// request's options on chained requests.
 pub(crate) async fn before_deadline<T>(
     request: &Request,
     id: &str,
-    path: &str,
+    what: &str,
     answer: impl Future<Output = Result<T, Problem>>,
 ) -> Result<T, Problem> {
     let timeout = *TIMEOUT.get().await?;
@@ -186,7 +187,7 @@ pub(crate) async fn before_deadline<T>(
     request.deadline.set(Some(deadline));
     let time_left = deadline.saturating_duration_since(Instant::now());
     wasi::within(time_left, answer).await.unwrap_or_else(|| {
-        let cause = at(path, &format!("no response within {timeout} ms"));
+        let cause = at(what, &format!("no response within {timeout} ms"));
         Err(Problem::gateway_timeout(id, cause))
     })
 }

@@ -134,7 +134,7 @@ impl Table {
     /// there is no database.
     async fn open(&self) -> Result<Result<Database, &'static str>, Problem> {
         let Some(connection) = Connection::open().await.map_err(unavailable)? else {
-            return Ok(Err("spin.toml does not grant the database `default`"));
+            return Ok(Err("the component is not granted the database `default`"));
         };
         let journal_mode = journal_mode(&connection).await;
         if journal_mode.as_deref() == Some("memory") {

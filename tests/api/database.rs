@@ -17,7 +17,7 @@ fn without_a_database() -> [(App, Lines, &'static str); 2] {
     let in_memory = Lines::default();
     let app = loader().log(in_memory.log()).state_dir("").load().unwrap();
     [
-        (not_granted, lines, "spin.toml does not grant the database `default`"),
+        (not_granted, lines, "the component is not granted the database `default`"),
         (app, in_memory, "the database is in memory"),
     ]
 }

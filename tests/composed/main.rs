@@ -1,5 +1,7 @@
-//! The same services chained, each in a process of its own, and composed: what is equal, and
-//! what a composition loses. `tests/api` compares all that goes well.
+//! The same services chained, apart and composed: what differs. `tests/api` compares all that
+//! goes well.
+//!
+//! With the path of Spin in the variable `SPIN`, `grants.rs` and `isolation.rs` test that.
 
 mod grants;
 mod isolation;
@@ -8,9 +10,10 @@ mod requests;
 
 use std::path::{Path, PathBuf};
 
-use host::{App, Body};
+use host::Body;
 use http::{HeaderValue, Method, Request};
-use support::{Reply, request};
+use support::process::Spin;
+use support::{Reply, Served, loader, request, send_to, serve};
 use tempfile::TempDir;
 
 /// A user who has booked something.
@@ -40,12 +43,41 @@ fn composed(copy: &TempDir) -> PathBuf {
     copy.path().join("spin.composed.toml")
 }
 
-fn load(manifest: &Path) -> App {
-    support::loader(manifest).load().expect("an application")
+/// An application that is served by this process, or by Spin.
+enum Server {
+    Here(Served),
+    Spin(Spin),
 }
 
-fn get(app: &App, path: &str) -> Reply {
-    support::send(app, request(Method::GET, path))
+impl Server {
+    fn start(manifest: &Path, variables: &[(&str, &str)]) -> Self {
+        let Some(spin) = std::env::var_os("SPIN").map(PathBuf::from) else {
+            let loader = variables
+                .iter()
+                .fold(loader(manifest), |loader, (name, value)| loader.variable(name, value));
+            return Self::Here(serve(loader.load().expect("an application")));
+        };
+        Self::Spin(Spin::start(&spin, manifest, |command, _| {
+            for (name, value) in variables {
+                command.args(["--variable", &format!("{name}={value}")]);
+            }
+        }))
+    }
+
+    fn address(&self) -> &str {
+        match self {
+            Self::Here(served) => &served.address,
+            Self::Spin(spin) => &spin.address,
+        }
+    }
+
+    fn send(&self, request: Request<Body>) -> Reply {
+        send_to(self.address(), request)
+    }
+
+    fn get(&self, path: &str) -> Reply {
+        self.send(request(Method::GET, path))
+    }
 }
 
 /// A GET whose id says what `movies` does, if that is the faulty one.

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use host::manifest::Manifest;
 use host::{Server, Watch};
 use http::Method;
-use support::{Lines, RUNTIME, Reply, edit, folder, loader, prepare, request};
+use support::{Lines, RUNTIME, Reply, edit, folder, loader, prepare, request, send};
 use toml::Table;
 
-use crate::{USER, composed, copy, get, load};
+use crate::{USER, composed, copy};
 
 const MANIFESTS: [&str; 2] = ["spin.toml", "spin.composed.toml"];
 
@@ -19,7 +19,10 @@ fn building_in_either_order_leaves_both_manifests_working() {
     for order in [[&chained, &composed], [&composed, &chained]] {
         order.into_iter().for_each(|manifest| prepare(manifest));
         let path = format!("/users/{USER}/suggested");
-        let [chained, composed] = [&chained, &composed].map(|manifest| get(&load(manifest), &path));
+        let [chained, composed] = [&chained, &composed].map(|manifest| {
+            let app = loader(manifest).load().expect("an application");
+            send(&app, request(Method::GET, &path))
+        });
         assert_eq!(chained.status, 200, "{chained:?}");
         assert_eq!(chained.body, composed.body);
     }
@@ -62,13 +65,26 @@ fn a_dependency_that_does_not_fit_is_an_error_with_its_line() {
     const MOVIES: &str = r#"[component.users.dependencies."cinema:movies/catalog@0.1.0"]"#;
     const PATH: &str = r#"path = "target/wasm32-wasip2/release/movies.wasm""#;
     let in_source = line_of("target/composed");
+    let another = MOVIES.replace("/catalog@0.1.0", "") + "\n" + PATH;
     for (from, to, line, words) in [
         (MOVIES, MOVIES.replace("catalog", "ranking"), line_of(MOVIES), "has no such import"),
         (MOVIES, MOVIES.replace("0.1.0", "0.2.0"), line_of(MOVIES), "has no such import"),
         (MOVIES, "[component.users.tool]".into(), in_source, "cinema:movies/catalog@0.1.0"),
         (PATH, PATH.replace("movies", "gone"), line_of(MOVIES), "gone.wasm"),
         (PATH, PATH.replace("movies", "showtimes"), line_of(MOVIES), "it has wasi:http/handler"),
-        (PATH, format!("export = \"wasi:http/handler@0.3.0\"\n{PATH}"), line_of(MOVIES), "catalog"),
+        (
+            PATH,
+            format!("export = \"wasi:http/handler@0.3.0\"\n{PATH}"),
+            line_of(MOVIES),
+            "mismatch",
+        ),
+        (
+            PATH,
+            PATH.replace("release/movies.wasm", "release/movies.d"),
+            line_of(MOVIES),
+            "is not a",
+        ),
+        (MOVIES, format!("{another}\n{MOVIES}"), line_of(MOVIES) + 2, "already been registered"),
     ] {
         let copy = copy();
         edit(&composed(&copy), from, &to);
@@ -130,4 +146,16 @@ fn a_dependency_that_changes_is_composed_again() {
         let reply = Reply::of(served.app().handle(request(Method::GET, &path)).await).await;
         assert!(reply.body.contains("\"title\": \"A\""), "{reply:?}");
     });
+}
+
+#[test]
+fn a_dependency_may_be_named_by_its_package_name_its_export_and_inherit_all() {
+    let copy = copy();
+    edit(&composed(&copy), "cinema:movies/catalog@0.1.0", "cinema:movies");
+    let inherited = "inherit_configuration = [\"files\"]";
+    let more = "inherit_configuration = true\nexport = \"cinema:movies/catalog@0.1.0\"";
+    edit(&composed(&copy), inherited, more);
+    let app = loader(&composed(&copy)).load().expect("an application");
+    let reply = send(&app, request(Method::GET, &format!("/users/{USER}/suggested")));
+    assert_eq!(reply.status, 200, "{reply:?}");
 }

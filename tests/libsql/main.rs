@@ -15,7 +15,8 @@ use serde_json::{Value, json};
 use support::data;
 use support::server::Reply;
 
-use servers::{Database, Spin, installed};
+use servers::{Database, installed, start};
+use support::process::Spin;
 
 const DATE: &str = "20151201";
 const MOVIE: &str = "267eedb8-0f5d-42d5-8f43-72426b9fb3e6";
@@ -29,7 +30,7 @@ static TURN: Mutex<()> = Mutex::new(());
 /// Runs `test` with three Spins on a new database, if both are installed.
 fn with_three_spins(variables: &[&str], test: impl FnOnce(Database, [Spin; 3])) {
     with_database(|spin, database| {
-        let spins = [(); 3].map(|()| Spin::start(spin, &database, variables));
+        let spins = [(); 3].map(|()| start(spin, &database, variables));
         test(database, spins);
     });
 }
@@ -305,7 +306,7 @@ fn no_acknowledged_write_is_lost_when_a_spin_is_killed() {
 fn a_database_of_the_first_version_is_taken_over_once_by_three_spins() {
     with_database(|spin, database| {
         database.execute(include_str!("../durability/first_version.sql"));
-        let spins = [(); 3].map(|()| Spin::start(spin, &database, &[]));
+        let spins = [(); 3].map(|()| start(spin, &database, &[]));
         at_once(24, &spins, |number, spin| {
             let path = ["/bookings/peter_curley", "/todo/lists/aniket"][number % 2];
             let expected = [json!({DATE: [MOVIE]}), json!({"school": ["Buy milk"]})];

@@ -2,15 +2,14 @@
 
 use std::io::Write;
 use std::net::TcpListener;
-use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Once;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use support::application;
-use support::process::Running;
+use support::process::{Spin, kill};
 use support::server::Reply;
 use tempfile::TempDir;
 
@@ -118,51 +117,19 @@ impl Drop for Database {
     }
 }
 
-/// A process of `spin up`, which serves the application.
-pub struct Spin {
-    process: Running,
-    pub address: String,
-    _configuration: TempDir,
-}
-
-impl Spin {
-    pub fn start(spin: &PathBuf, database: &Database, variables: &[&str]) -> Self {
-        let configuration = tempfile::tempdir().expect("a folder");
-        let file = configuration.path().join("runtime-config.toml");
-        let path = support::folder("deploy/runtime-config.toml");
-        let text = std::fs::read_to_string(path).expect("a file");
-        let address = format!("http://{}", database.address);
-        let text = text.replace("https://cinema-3-and-todo.libsql.example.com", &address);
+/// Starts a process of `spin up`, which serves the application with `database`.
+pub fn start(spin: &Path, database: &Database, variables: &[&str]) -> Spin {
+    let path = support::folder("deploy/runtime-config.toml");
+    let text = std::fs::read_to_string(path).expect("a file");
+    let address = format!("http://{}", database.address);
+    let text = text.replace("https://cinema-3-and-todo.libsql.example.com", &address);
+    Spin::start(spin, &application(), |command, folder| {
+        let file = folder.join("runtime-config.toml");
         std::fs::write(&file, text.replace("${LIBSQL_TOKEN}", "")).expect("written");
-        let mut command = Command::new(spin);
-        // Its child, which serves, outlives it unless both are ended.
-        command.process_group(0).args(["up", "--listen", "127.0.0.1:0", "--from"]);
-        command.arg(application()).arg("--state-dir").arg(configuration.path());
         command.arg("--runtime-config-file").arg(file);
         // Siblings may be slow while all tests share the machine.
         for variable in variables.iter().chain(&["sibling_deadline_ms=30000"]) {
             command.args(["--variable", variable]);
         }
-        let process = Running::start(&mut command);
-        let lines = std::iter::repeat_with(|| process.line()).take(20);
-        let mut addresses =
-            lines.filter_map(|line| Some(line.strip_prefix("Serving http://")?.to_owned()));
-        let address = addresses.next().unwrap_or_else(|| panic!("{}", process.log()));
-        Self { process, address, _configuration: configuration }
-    }
-
-    pub fn log(&self) -> String {
-        self.process.log()
-    }
-}
-
-impl Drop for Spin {
-    fn drop(&mut self) {
-        kill("-KILL", &format!("-{}", self.process.id()));
-    }
-}
-
-fn kill(signal: &str, id: &str) {
-    let status = Command::new("kill").args([signal, "--", id]).status();
-    assert!(status.expect("`kill` runs").success(), "kill {signal} {id}");
+    })
 }

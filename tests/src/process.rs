@@ -3,10 +3,14 @@
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read};
 use std::net::{TcpStream, ToSocketAddrs};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
 
 /// How long a test waits for a process to write a line, or to end.
 const MAX_WAIT: Duration = Duration::from_secs(60);
@@ -32,6 +36,52 @@ pub struct Running {
     process: Child,
     output: Mutex<mpsc::Receiver<String>>,
     errors: Mutex<Errors>,
+}
+
+/// A process of `spin up`.
+pub struct Spin {
+    process: Running,
+    pub address: String,
+    _state: TempDir,
+}
+
+impl Spin {
+    /// Starts the Spin at the path `spin`, which serves the application at `manifest`.
+    /// `configure` adds options, and may add files to the folder of its state.
+    pub fn start(
+        spin: &Path,
+        manifest: &Path,
+        configure: impl FnOnce(&mut Command, &Path),
+    ) -> Self {
+        let state = tempfile::tempdir().expect("a folder");
+        let mut command = Command::new(spin);
+        // Its child, which serves, outlives it unless both are ended.
+        command.process_group(0).args(["up", "--listen", "127.0.0.1:0", "--from"]);
+        command.arg(manifest).arg("--state-dir").arg(state.path());
+        configure(&mut command, state.path());
+        let process = Running::start(&mut command);
+        let lines = std::iter::repeat_with(|| process.line()).take(20);
+        let mut addresses =
+            lines.filter_map(|line| Some(line.strip_prefix("Serving http://")?.to_owned()));
+        let address = addresses.next().unwrap_or_else(|| panic!("{}", process.log()));
+        Self { process, address, _state: state }
+    }
+
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+}
+
+impl Drop for Spin {
+    fn drop(&mut self) {
+        kill("-KILL", &format!("-{}", self.process.id()));
+    }
+}
+
+/// Sends a signal to a process or, if its `id` begins with a hyphen, to its group.
+pub fn kill(signal: &str, id: &str) {
+    let status = Command::new("kill").args([signal, "--", id]).status();
+    assert!(status.expect("`kill` runs").success(), "kill {signal} {id}");
 }
 
 /// The lines of standard error.

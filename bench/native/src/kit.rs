@@ -39,7 +39,7 @@ mod unique_keys;
 pub mod variable;
 pub mod wasi;
 
-pub use call::{CallError, Composed};
+pub use call::{CallError, ComposedSibling};
 pub use conditions::Conditions;
 pub use context::Context;
 pub use contract::{bookings, movies};

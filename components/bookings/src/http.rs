@@ -2,13 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use futures::future::join;
 use serde::Serialize;
+use service_kit::sibling::encode_segment;
 use service_kit::table::ATTEMPTS;
-use service_kit::{Problem, Request, Response, Route, Variable, get};
+use service_kit::{Problem, Request, Response, Route, Sibling, Value, Variable, get};
 use wasip3::exports::http::handler::Guest;
 use wasip3::http::types::{self, ErrorCode};
 
-use super::{Booking, FILE, TABLE, bookings_of};
+use super::{FILE, TABLE, bookings_of};
+
+static USERS: Sibling = Sibling::new("users", "users_url");
+static SHOWTIMES: Sibling = Sibling::new("showtimes", "showtimes_url");
 
 /// How many seats each show has.
 static SEATS: Variable<u32> = Variable::new("seats", Some("100"), "a number of seats");
@@ -132,9 +137,92 @@ async fn show_seats(date: &str) -> Result<Response, Problem> {
     Response::json(&shows)
 }
 
+/// A seat for a user, at the show of a movie on a date.
+#[derive(Clone, Serialize)]
+struct Booking<'a> {
+    date: &'a str,
+    movie: &'a str,
+    uri: String,
+    username: &'a str,
+}
+
 /// How many seats a show has, and how many of them nobody has booked.
 #[derive(Serialize)]
 struct Show {
     left: u32,
     seats: u32,
+}
+
+impl<'a> Booking<'a> {
+    fn new(username: &'a str, date: &'a str, movie: &'a str) -> Self {
+        let segments = [username, date, movie].map(encode_segment).join("/");
+        Self { date, movie, uri: format!("/bookings/{segments}"), username }
+    }
+
+    /// The parameters that identify it in a statement.
+    fn key(&self) -> [Value; 3] {
+        [self.username.into(), self.date.into(), self.movie.into()]
+    }
+
+    /// Asks `users` and `showtimes` whether the user and the show exist.
+    async fn check_references(&self, request: &Request) -> Result<(), Problem> {
+        let user = format!("/users/{}", encode_segment(self.username));
+        let shows = format!("/showtimes/{}", encode_segment(self.date));
+        let (has_user, movies) =
+            join(USERS.exists(request, &user), SHOWTIMES.get::<Vec<String>>(request, &shows)).await;
+        if !has_user? {
+            return Err(Problem::not_found(format!(
+                "No user is called `{}`. GET /users lists them all.",
+                self.username
+            )));
+        }
+        if !movies?.unwrap_or_default().iter().any(|movie| movie == self.movie) {
+            let detail = format!(
+                "The movie `{}` is not shown on `{}`. GET /showtimes lists the shows.",
+                self.movie, self.date
+            );
+            return Err(Problem::conflict("NotShown", detail));
+        }
+        Ok(())
+    }
+
+    async fn exists(&self) -> Result<bool, Problem> {
+        let query = "SELECT id FROM bookings WHERE username = ? AND date = ? AND movie = ?";
+        if let Some(rows) = TABLE.read(query, self.key()).await? {
+            return Ok(!rows.is_empty());
+        }
+        let dates = FILE.read()?.get(self.username);
+        let movies = dates.and_then(|dates| dates.get(self.date));
+        Ok(movies.is_some_and(|movies| movies.iter().any(|movie| movie == self.movie)))
+    }
+
+    /// Books, if a seat is left. One statement decides and writes, so that nobody else
+    /// books the last seat in between.
+    async fn insert(&self, seats: u32) -> Result<bool, Problem> {
+        let statement = "INSERT INTO bookings (username, date, movie) SELECT ?1, ?2, ?3
+            WHERE coalesce((SELECT booked FROM booked_seats WHERE date = ?2 AND movie = ?3), 0) < ?4
+            ON CONFLICT DO NOTHING RETURNING id";
+        let [username, date, movie] = self.key();
+        Ok(!TABLE.write(statement, [username, date, movie, seats.into()]).await?.is_empty())
+    }
+
+    async fn delete(&self) -> Result<bool, Problem> {
+        let statement =
+            "DELETE FROM bookings WHERE username = ? AND date = ? AND movie = ? RETURNING id";
+        Ok(!TABLE.write(statement, self.key()).await?.is_empty())
+    }
+
+    /// Whether there is this booking, and how many seats of the show are taken.
+    async fn show_state(&self) -> Result<(bool, u32), Problem> {
+        let query = "SELECT
+            EXISTS (SELECT 1 FROM bookings WHERE username = ?1 AND date = ?2 AND movie = ?3),
+            coalesce((SELECT booked FROM booked_seats WHERE date = ?2 AND movie = ?3), 0)";
+        let rows = TABLE.read(query, self.key()).await?.unwrap_or_default();
+        rows.first().map_or(Ok((false, 0)), |row| Ok((row.get(0)?, row.get(1)?)))
+    }
+
+    fn not_found(&self) -> Problem {
+        let Self { date, movie, username, .. } = self;
+        Problem::not_found(format!("`{username}` has not booked the movie `{movie}` on `{date}`."))
+    }
 }

@@ -2,6 +2,7 @@
 //! `contract/wit/services.wit`.
 
 use contract::bookings::ledger::{Booked, Guest};
+use service_kit::call::answer;
 use service_kit::{CallError, Context};
 
 use super::bookings_of;
@@ -14,7 +15,7 @@ impl Guest for Service {
             let dates = bookings_of(&username).await?.unwrap_or_default();
             Ok(dates.into_iter().map(|(date, movies)| Booked { date, movies }).collect())
         };
-        context.answer(env!("CARGO_PKG_NAME"), "bookings-of", bookings).await
+        answer(&context, env!("CARGO_PKG_NAME"), "bookings-of", bookings).await
     }
 }
 

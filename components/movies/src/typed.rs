@@ -2,6 +2,7 @@
 //! `contract/wit/services.wit`.
 
 use contract::movies::catalog::{self, Guest};
+use service_kit::call::answer;
 use service_kit::{CallError, Context, Problem, Record};
 
 use super::{MAX_LIMIT, MOVIES, Movie, choose, ranking};
@@ -19,7 +20,7 @@ impl Guest for Service {
             let movies = choose(MOVIES.read()?, &ids)?;
             Ok(movies.into_iter().map(|(id, movie)| summary(id, movie)).collect())
         };
-        context.answer(ID, "get-movies", movies).await
+        answer(&context, ID, "get-movies", movies).await
     }
 
     async fn top(context: Context, limit: u32) -> Result<Vec<catalog::Movie>, CallError> {
@@ -32,7 +33,7 @@ impl Guest for Service {
             let top = ranking(MOVIES.read()?).into_iter().take(limit);
             Ok(top.map(|(id, movie)| summary(id, movie)).collect())
         };
-        context.answer(ID, "top", top).await
+        answer(&context, ID, "top", top).await
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use service_kit::{Composed, Problem, Request};
+use service_kit::{ComposedSibling, Problem, Request};
 
 use self::cinema::bookings::ledger;
 use self::cinema::movies::catalog;
@@ -22,8 +22,8 @@ wasip3::wit_bindgen::generate!({
     runtime_path: "wasip3::wit_bindgen::rt",
 });
 
-pub static BOOKINGS: Composed = Composed::new("bookings");
-static MOVIES: Composed = Composed::new("movies");
+pub static BOOKINGS: ComposedSibling = ComposedSibling::new("bookings");
+static MOVIES: ComposedSibling = ComposedSibling::new("movies");
 
 pub async fn fetch_bookings(request: &Request, username: &str) -> Result<Bookings, Problem> {
     let bookings = ledger::bookings_of(request.context(), username.to_owned());

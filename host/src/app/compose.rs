@@ -17,7 +17,7 @@ use crate::manifest::dependencies::{Dependency, Inherited, package_of, satisfies
 ///
 /// # Errors
 /// If a binary is missing or is no component, or a dependency does not fit its import.
-pub fn composed(manifest: &Manifest, id: &str) -> Result<Vec<u8>, Error> {
+pub fn compose(manifest: &Manifest, id: &str) -> Result<Vec<u8>, Error> {
     let component = &manifest.components[id];
     let source = &component.source;
     let in_source = |error| {
@@ -48,14 +48,14 @@ fn read(folder: &Path, path: &str) -> Result<Vec<u8>> {
 /// The component `binary`, which gets denials in place of what it does not inherit.
 fn restricted(binary: Vec<u8>, inherited: &Inherited) -> Result<Vec<u8>> {
     let mut composition = Composition::default();
-    let component = composition.add("restricted", binary)?;
-    for (import, kind) in composition.imports(&component) {
+    let dependency = composition.add("dependency", binary)?;
+    for (import, kind) in composition.imports(&dependency) {
         if let Some(denied) = denied::name(&import, inherited) {
             let denied = composition.0.import(denied, kind)?;
-            composition.0.set_instantiation_argument(component.instance, &import, denied)?;
+            composition.0.set_instantiation_argument(dependency.instance, &import, denied)?;
         }
     }
-    composition.encode(&component)
+    composition.encode(&dependency)
 }
 
 /// Components that are instantiated together.
@@ -63,28 +63,28 @@ fn restricted(binary: Vec<u8>, inherited: &Inherited) -> Result<Vec<u8>> {
 struct Composition(CompositionGraph);
 
 /// One of them.
-struct Component {
+struct Part {
     world: WorldId,
     instance: NodeId,
 }
 
 impl Composition {
-    fn add(&mut self, name: &str, binary: Vec<u8>) -> Result<Component> {
+    fn add(&mut self, name: &str, binary: Vec<u8>) -> Result<Part> {
         let package = Package::from_bytes(name, None, binary, self.0.types_mut())?;
         let world = package.ty();
         let package = self.0.register_package(package)?;
-        Ok(Component { world, instance: self.0.instantiate(package) })
+        Ok(Part { world, instance: self.0.instantiate(package) })
     }
 
-    fn imports(&self, component: &Component) -> Vec<(String, ItemKind)> {
-        let imports = &self.0.types()[component.world].imports;
+    fn imports(&self, part: &Part) -> Vec<(String, ItemKind)> {
+        let imports = &self.0.types()[part.world].imports;
         imports.iter().map(|(name, kind)| (name.clone(), *kind)).collect()
     }
 
     /// Satisfies the imports of `dependent` that the dependency `name` is meant for.
     fn plug(
         &mut self,
-        dependent: &Component,
+        dependent: &Part,
         folder: &Path,
         name: &str,
         dependency: &Dependency,
@@ -109,11 +109,11 @@ impl Composition {
         Ok(())
     }
 
-    /// The binary that exports what `component` exports.
-    fn encode(mut self, component: &Component) -> Result<Vec<u8>> {
-        let exports: Vec<_> = self.0.types()[component.world].exports.keys().cloned().collect();
+    /// The binary that exports what `part` exports.
+    fn encode(mut self, part: &Part) -> Result<Vec<u8>> {
+        let exports: Vec<_> = self.0.types()[part.world].exports.keys().cloned().collect();
         for name in exports {
-            let export = self.0.alias_instance_export(component.instance, &name)?;
+            let export = self.0.alias_instance_export(part.instance, &name)?;
             self.0.export(export, name)?;
         }
         // The engine will validate it.

@@ -67,6 +67,11 @@ pub fn make_absolute<B>(request: &mut Request<B>) -> Result<()> {
     Ok(())
 }
 
+// As text, a name would be copied for each request.
+const PATH_INFO: HeaderName = HeaderName::from_static("spin-path-info");
+const FULL_URL: HeaderName = HeaderName::from_static("spin-full-url");
+const CLIENT_ADDR: HeaderName = HeaderName::from_static("spin-client-addr");
+
 /// The value of `spin-client-addr`.
 pub fn client(address: SocketAddr) -> HeaderValue {
     HeaderValue::try_from(address.to_string()).unwrap_or(HeaderValue::from_static(""))
@@ -91,12 +96,12 @@ pub fn append<B>(
     let full_url = ["http://", host, path].concat();
     let headers = request.headers_mut();
     headers.reserve(8);
-    headers.append("spin-path-info", HeaderValue::try_from(found.path_info)?);
-    headers.append("spin-full-url", HeaderValue::try_from(full_url)?);
+    headers.append(PATH_INFO, HeaderValue::try_from(found.path_info)?);
+    headers.append(FULL_URL, HeaderValue::try_from(full_url)?);
     for (name, value) in &found.route.headers {
         headers.append(name, value.clone());
     }
-    headers.append("spin-client-addr", client);
+    headers.append(CLIENT_ADDR, client);
     for (name, value) in found.parameters {
         let name = format!("spin-path-match-{}", name.to_ascii_lowercase().replace('_', "-"));
         headers.append(HeaderName::try_from(name)?, HeaderValue::try_from(value)?);

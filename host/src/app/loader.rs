@@ -12,7 +12,7 @@ use http::{Request, Response};
 use tokio::sync::Semaphore;
 use wasmtime_wasi_http::p3::bindings::ServicePre;
 
-use crate::app::compose::composed;
+use crate::app::compose::compose;
 use crate::app::dispatch::{App, Handler, Inner, StandIn};
 use crate::app::queue::Queue;
 use crate::app::router::{Route, Router};
@@ -238,9 +238,15 @@ impl<'a> Shared<'a> {
 }
 
 fn compile(compiler: &Compiler, manifest: &Manifest, id: &str) -> Result<ServicePre<State>, Error> {
-    compiler.compile(&composed(manifest, id)?).map_err(|error| {
-        let message = format!("can't load the component `{id}` from its source: {error:#}");
-        manifest.error(manifest.components[id].source.span(), message)
+    let component = &manifest.components[id];
+    compiler.compile(&compose(manifest, id)?).map_err(|error| {
+        let names: Vec<_> = component.dependencies.keys().map(String::as_str).collect();
+        let from = match &names[..] {
+            [] => "from its source".to_owned(),
+            names => format!("composed with {}", names.join(" and ")),
+        };
+        let message = format!("can't load the component `{id}` {from}: {error:#}");
+        manifest.error(component.source.span(), message)
     })
 }
 

@@ -26,8 +26,9 @@ pub struct Limits {
     /// half of it. Each instance gets its first 16 MiB, even if nothing is left.
     pub total_memory: usize,
     /// How many instances there may be at the same time, of one component at most half as
-    /// many; all applications of a process have 1,000. A request that needs another one
-    /// waits until one ends, for as long as `request_wait`.
+    /// many; all applications of a process have 1,000. One that is composed counts once for
+    /// each of its components. A request that needs another one waits until one ends, for as
+    /// long as `request_wait`.
     pub instances: usize,
     /// How many connections to the database there may be at the same time, of one component
     /// at most half as many.

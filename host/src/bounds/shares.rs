@@ -29,18 +29,10 @@ pub struct Share {
 }
 
 impl Share {
-    /// Takes a slot.
+    /// Takes `amount` slots.
     ///
     /// # Errors
-    /// If none is left.
-    pub fn take_slot(self: &Arc<Self>) -> Result<Slots, NoneLeft> {
-        self.take_slots(1)
-    }
-
-    /// Takes so many slots.
-    ///
-    /// # Errors
-    /// If so many are not left.
+    /// If fewer are left.
     pub fn take_slots(self: &Arc<Self>, amount: usize) -> Result<Slots, NoneLeft> {
         self.take(amount).then(|| Slots { share: self.clone(), amount }).ok_or(NoneLeft)
     }

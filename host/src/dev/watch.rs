@@ -187,7 +187,8 @@ impl Watch {
     /// Watches the files that `manifest` names.
     fn watch(&mut self, manifest: &Manifest) -> Result<()> {
         let mut sources = Vec::new();
-        let built: BTreeSet<_> = match &self.builder {
+        // What a build makes is loaded after it, and not once more because it has changed.
+        let products: BTreeSet<_> = match &self.builder {
             Some(_) => manifest.components.values().map(|it| it.source.get_ref()).collect(),
             None => BTreeSet::new(),
         };
@@ -205,7 +206,7 @@ impl Watch {
                 None => patterns.push((component.source.get_ref().into(), None)),
             }
             let dependencies = component.dependencies.values().map(|it| &it.get_ref().path);
-            let dependencies = dependencies.filter(|path| !built.contains(path));
+            let dependencies = dependencies.filter(|path| !products.contains(path));
             patterns.extend(dependencies.map(|path| (PathBuf::from(path), None)));
             for (pattern, built) in patterns {
                 let source = Source::new(&manifest.dir, &pattern, built);

@@ -1,6 +1,7 @@
 //! What a component sees that is composed with another one, in place of what it does not
 //! inherit. It imports each such interface under another name, and gets the answers of
-//! Spin (`crates/capabilities/deny-adapter` of Spin): an error, nothing, or else a trap.
+//! Spin (`crates/capabilities/deny-adapter` of Spin): the error of the interface, or no files
+//! and no environment. What needs a connection can't be called, because none can be opened.
 
 use std::sync::LazyLock;
 
@@ -38,14 +39,13 @@ pub fn add_to_linker<T: WasiHttpView + 'static>(
     static NONE: LazyLock<Values> = LazyLock::new(Values::default);
     variables::add_to_linker(linker, "denied:variables/variables@3.0.0", |_| &NONE)?;
     sqlite::add_to_linker(linker, "denied:sqlite/sqlite@3.1.0", databases, |_| None)?;
-    for version in ["0.2.6", "0.3.0"] {
+    for (version, get_cwd) in [("0.2.6", "initial-cwd"), ("0.3.0", "get-initial-cwd")] {
         let mut files = linker.instance(&format!("denied:filesystem/preopens@{version}"))?;
         gives(&mut files, "get-directories", Val::List(Vec::new()))?;
         let mut environment = linker.instance(&format!("denied:cli/environment@{version}"))?;
         gives(&mut environment, "get-environment", Val::List(Vec::new()))?;
         gives(&mut environment, "get-arguments", Val::List(Vec::new()))?;
-        let cwd = if version == "0.2.6" { "initial-cwd" } else { "get-initial-cwd" };
-        gives(&mut environment, cwd, Val::Option(None))?;
+        gives(&mut environment, get_cwd, Val::Option(None))?;
     }
     linker.instance("denied:http/client@0.3.0")?.func_wrap_concurrent(
         "send",

@@ -113,7 +113,7 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let counted = self.sockets.take_slot();
+        let counted = self.sockets.take_slots(1);
         let stream = self.connector.call(uri);
         async move { Ok(Socket { _counted: counted?, stream: stream.await? }) }.boxed()
     }

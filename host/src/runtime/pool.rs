@@ -49,7 +49,7 @@ pub struct Pool {
 impl Pool {
     /// Makes instances of `component`.
     pub fn new(component: Component, compiled: ServicePre<State>) -> Self {
-        // Without the number, it imports a module, which no component of a trigger does.
+        // `None` means that it imports a module, which no component of a trigger does.
         let resources = compiled.instance_pre().component().resources_required();
         let memories = resources.map_or(1, |resources| resources.num_memories as usize);
         Self { component: Arc::new(component), compiled, memories: memories.max(1) }

@@ -64,8 +64,8 @@ impl WasiHttpView for State {
     }
 }
 
-/// The store of a new instance of `component`, which has so many memories, and counts as so
-/// many instances: wasmtime's pool has one memory for each.
+/// The store of a new instance of `component`. It counts once for each of its `memories`,
+/// because wasmtime's pool has as many of them as there may be instances.
 ///
 /// # Errors
 /// If the component may have no other instance.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use contract::movies::catalog::{self, Movie};
 use serde_json::{Value, json};
+use service_kit::call::answer;
 use service_kit::{CallError, Context, Problem, Request, Response, Route, get};
 use spin_sdk::{http, sqlite, time, variables};
 use wasip3::exports::http::handler;
@@ -24,20 +25,19 @@ wasip3::http::service::export!(Service);
 
 impl catalog::Guest for Service {
     async fn get_movies(context: Context, _: Vec<String>) -> Result<Vec<Movie>, CallError> {
-        answer("get-movies", context).await
+        movies("get-movies", context).await
     }
 
     async fn top(context: Context, _: u32) -> Result<Vec<Movie>, CallError> {
-        answer("top", context).await
+        movies("top", context).await
     }
 }
 
 contract::movies::export!(Service);
 
-async fn answer(function: &str, context: Context) -> Result<Vec<Movie>, CallError> {
-    let todo = context.request_id.clone();
-    let movies = async { Ok(vec![movie(&todo).await?]) };
-    context.answer(env!("CARGO_PKG_NAME"), function, movies).await
+async fn movies(function: &str, context: Context) -> Result<Vec<Movie>, CallError> {
+    let movies = async { Ok(vec![movie(&context.request_id).await?]) };
+    answer(&context, env!("CARGO_PKG_NAME"), function, movies).await
 }
 
 fn route(request: &Request) -> Route<'_> {

@@ -78,7 +78,7 @@ impl Grant {
     /// # Errors
     /// If the component has too many, or the file can't be created or opened.
     pub async fn connect(self, memory: Memory) -> Result<Connection, String> {
-        let counted = self.connections.take_slot().map_err(|_| "too many connections opened")?;
+        let counted = self.connections.take_slots(1).map_err(|_| "too many connections opened")?;
         let database = self.database;
         let connect = move || {
             let Database { state_dir, turn, is_like_libsql, .. } = &*database;
