@@ -106,18 +106,17 @@ fn a_fault_of_movies_has_the_effects_in_the_readme_and_then_all_is_well() {
     let copy = copy_with_faulty_movies();
     for topology in Topology::all(copy.path()) {
         let (name, is_composed) = (topology.name, topology.name == "composed");
-        for Row(fault, apart, composed, is_late) in &ROWS {
+        // Nothing in Spin ends a component that grows or computes.
+        let is_spin = matches!(topology.users, Server::Spin(_));
+        let is_bounded = |row: &&Row| !is_spin || !["grow", "compute"].contains(&row.0);
+        for Row(fault, apart, composed, is_late) in ROWS.iter().filter(is_bounded) {
             let expected = if is_composed { composed } else { apart };
             let failed = topology.beside_others(|| {
                 let start = Instant::now();
                 let reply = topology.ask(fault);
                 let took = start.elapsed();
-                // Where one that grows has no limit but the deadline.
-                let is_spin = matches!(topology.users, Server::Spin(_));
-                if !is_spin || !["compute", "grow"].contains(fault) {
-                    assert_eq!(Got::of(&reply), *expected, "{name}: {fault}: {reply:?}");
-                    assert_eq!(took >= DEADLINE, *is_late, "{name}: {fault}: {took:?}");
-                }
+                assert_eq!(Got::of(&reply), *expected, "{name}: {fault}: {reply:?}");
+                assert_eq!(took >= DEADLINE, *is_late, "{name}: {fault}: {took:?}");
                 let next = topology.ask("nothing");
                 assert_eq!(next.status, StatusCode::OK, "{name}: after {fault}: {next:?}");
                 println!(
