@@ -1,4 +1,4 @@
-//! The figures in bench/README.md are those of the benchmark's last run.
+//! The figures in bench/README.md, and in its picture, are those of the benchmark's last run.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,6 +15,29 @@ fn the_figures_in_the_tables_are_those_that_the_benchmark_wrote() {
     let document = read("bench/README.md");
     let section = document.split("\n## Figures\n").nth(1).expect("a section");
     assert_eq!(cells(section), expected(&results));
+}
+
+/// The servers of the picture.
+const PICTURED: [&str; 6] = ["Flask", "Spin", "apart", "together", "composed", "native"];
+
+#[test]
+fn the_picture_shows_what_the_benchmark_wrote() {
+    let read = |path| fs::read_to_string(support::folder(path)).expect("a file");
+    let picture = read("bench/comparison.svg");
+    let results: Value = serde_json::from_str(&read("bench/results.json")).expect("results");
+    for (figures, name) in [
+        ("load", "/movies/<id>"),
+        ("load", "/users/<username>/bookings"),
+        ("load", "/users/<username>/suggested"),
+        ("writes", "32 connections"),
+    ] {
+        for side in PICTURED {
+            // Flask does not write.
+            let Some(run) = results[figures][name].get(side) else { continue };
+            let bar = format!("{side} {}", thousands(&run["per_second"]));
+            assert!(picture.contains(&bar), "{name}: {bar}");
+        }
+    }
 }
 
 /// Those that are not empty.
