@@ -28,6 +28,7 @@ mod serve {
 mod app {
     pub mod compose;
     pub mod dispatch;
+    pub mod forward;
     pub mod headers;
     pub mod loader;
     pub mod queue;
@@ -81,7 +82,7 @@ mod body;
 mod error;
 mod threads;
 
-pub use app::dispatch::{App, StandIn};
+pub use app::dispatch::App;
 pub use app::loader::Loader;
 pub use body::{Body, empty, full};
 pub use bounds::limits::{Limits, raise_open_files};

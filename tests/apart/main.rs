@@ -1,20 +1,21 @@
 //! One service per process: the same components give the same answers, to clients and to
 //! each other, and the same errors when a process fails.
 
-mod ports;
+mod processes;
 mod services;
 mod traces;
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::process::Command;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use support::server::Reply;
 
-use ports::listen;
-use services::{SERVICES, Services};
+use services::Services;
 
 /// How long services wait for siblings, in milliseconds, where a test lets one fail.
 const DEADLINE: u32 = 1_000;
@@ -69,29 +70,43 @@ fn calls() -> Vec<Call> {
 }
 
 impl Call {
-    fn send(&self, services: &Services) -> Reply {
-        Reply::expect(&services.address, self.method, self.path, "", self.body.as_ref())
+    /// Sends the request to the server at `address`.
+    fn send(&self, address: &str) -> Reply {
+        Reply::expect(address, self.method, self.path, "", self.body.as_ref())
     }
 
-    /// Checks that the client is told which sibling failed, and that the log says why.
-    fn expect_problem(&self, services: &Services, status: u16, failure: &str) {
-        let Self { method, path, service, sibling, .. } = self;
-        let reply = self.send(services);
+    /// Checks that `reply` tells which sibling failed, and that the log says why.
+    fn expect_problem(&self, services: &Services, reply: &Reply, status: u16, failure: &str) {
+        let Self { method, path, sibling, .. } = self;
         assert_eq!(reply.status, status, "{failure} {sibling} at {method} {path}: {reply:?}");
         let detail = reply.json()["detail"].as_str().expect("a detail").to_owned();
         assert!(detail.contains(&format!("`{sibling}`")), "{failure}: {detail}");
-        services.wait_for_line(service, &format!("{method} {path}: {sibling}: /"));
+        services.front.process.wait_for_line(&[&format!("{method} {path}: {sibling}: /")]);
     }
 
     /// Checks that the sibling answers again, and undoes what the request did.
     fn expect_success(&self, services: &Services, failure: &str) {
-        let reply = self.send(services);
+        let reply = self.send(&services.address);
         assert_eq!(reply.status, self.success, "after {failure}: {}: {reply:?}", self.path);
         if self.method == "PUT" {
             let reply = Reply::expect(&services.address, "DELETE", self.path, "", None);
             assert_eq!(reply.status, 204, "{reply:?}");
         }
     }
+}
+
+/// Answers each connection of a new port in a thread, until the test ends.
+fn listen(answer: impl Fn(TcpStream) -> io::Result<()> + Send + Sync + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("an address").to_string();
+    let answer = Arc::new(answer);
+    thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let answer = answer.clone();
+            thread::spawn(move || answer(client));
+        }
+    });
+    address
 }
 
 /// Runs the black-box suite against the server at `address`, with `threads` tests at a
@@ -129,13 +144,13 @@ fn the_black_box_suite_passes_where_a_connection_takes_one_statement_at_a_time()
 }
 
 #[test]
-fn a_sibling_whose_process_is_killed_is_not_available_until_there_is_another_one() {
-    let mut services = Services::start(DEADLINE);
+fn a_sibling_whose_process_is_killed_is_not_available_until_it_is_started_again() {
+    let services = Services::start(DEADLINE);
     for call in calls() {
         call.expect_success(&services, "nothing");
-        services.kill(call.sibling);
-        call.expect_problem(&services, 503, "killed");
-        services.restart(call.sibling);
+        let (_, address) = services.process(call.service);
+        let reply = services.killed(call.sibling, || call.send(&address));
+        call.expect_problem(&services, &reply, 503, "killed");
         call.expect_success(&services, "a restart");
     }
 }
@@ -146,9 +161,10 @@ fn a_sibling_whose_process_is_stopped_is_late_until_it_continues() {
     for call in calls() {
         services.signal(call.sibling, "-STOP");
         let start = Instant::now();
-        call.expect_problem(&services, 504, "stopped");
+        let reply = call.send(&services.address);
         let deadline = Duration::from_millis(DEADLINE.into());
         assert!((deadline..4 * deadline).contains(&start.elapsed()), "{:?}", start.elapsed());
+        call.expect_problem(&services, &reply, 504, "stopped");
         services.signal(call.sibling, "-CONT");
         call.expect_success(&services, "a pause");
     }
@@ -156,35 +172,42 @@ fn a_sibling_whose_process_is_stopped_is_late_until_it_continues() {
 
 #[test]
 fn a_sibling_that_is_replaced_by_nonsense_is_reported_as_what_it_is() {
-    let mut services = Services::start(DEADLINE);
     let json = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: ";
-    for (response, status) in [
+    let responses = [
         (format!("{json}8\r\n\r\nnonsense"), 502),
         (format!("{json}9\r\n\r\nbroken"), 502),
         ("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n".into(), 502),
         ("HTTP/1.1 500 Oops\r\ncontent-length: 0\r\n\r\n".into(), 503),
         ("220 mail.example.com ESMTP\r\n".into(), 503),
         (String::new(), 503),
-    ] {
-        let nonsense = response.clone();
-        let address = listen(move |mut client| {
-            _ = client.read(&mut [0; 4096])?;
-            client.write_all(nonsense.as_bytes())
+    ];
+    let answer = Arc::new(RwLock::new(String::new()));
+    let nonsense = answer.clone();
+    let address = listen(move |mut client| {
+        _ = client.read(&mut [0; 4096])?;
+        client.write_all(nonsense.read().unwrap().as_bytes())
+    });
+    for sibling in ["bookings", "movies", "showtimes", "todo-lists", "todo-users", "users"] {
+        let variable = format!("{}_url=http://{address}", sibling.replace('-', "_"));
+        let services = Services::start_with(DEADLINE, |command| {
+            command.args(["--variable", &variable]);
         });
-        for call in calls() {
-            services.replace(call.sibling, &address);
-            call.expect_problem(&services, status, &response);
-            services.restart(call.sibling);
+        for (response, status) in &responses {
+            answer.write().unwrap().clone_from(response);
+            for call in calls().iter().filter(|call| call.sibling == sibling) {
+                let reply = call.send(&services.address);
+                call.expect_problem(&services, &reply, *status, response);
+            }
         }
     }
 }
 
 #[test]
 fn a_service_whose_siblings_are_gone_answers_what_needs_none() {
-    let mut services = Services::start(DEADLINE);
-    for id in SERVICES.into_iter().filter(|id| *id != "users") {
-        services.kill(id);
-    }
-    let reply = Reply::expect(&services.address, "GET", "/users/dwight_schrute", "", None);
-    assert_eq!(reply.status, 200);
+    let services = Services::start_with(DEADLINE, |command| {
+        command.args(["--component-id", "users"]);
+    });
+    assert_eq!(services.get("/users/dwight_schrute").status, 200);
+    assert_eq!(services.get("/users/dwight_schrute/bookings").status, 503);
+    assert_eq!(services.get("/movies").status, 404);
 }

@@ -1,86 +1,87 @@
 //! The services of the application, each in a process of its own.
 
-use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
 use std::sync::{PoisonError, RwLockReadGuard};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use support::server::{self, Server};
+use support::process::kill;
+use support::server::{self, Reply, Server};
 use tempfile::TempDir;
 
-use crate::ports::{Port, front};
+/// How long a test waits for a process to be started again.
+const MAX_WAIT: Duration = Duration::from_secs(60);
 
-/// The services: those of Cinema 3, of the To-Do Manager, and `home`.
-pub const SERVICES: [&str; 7] =
-    ["users", "movies", "showtimes", "bookings", "todo-users", "todo-lists", "home"];
-
-/// Processes, and ports that lead to them. A service may get another process, and keeps
-/// its port.
+/// The application as `--apart` serves it.
 pub struct Services {
     /// The address at which all of them answer, each on its routes.
     pub address: String,
-    ports: BTreeMap<&'static str, Port>,
-    processes: BTreeMap<&'static str, Server>,
-    deadline: u32,
-    environment: Vec<(&'static str, String)>,
-    state: TempDir,
+    pub front: Server,
+    _state: TempDir,
     _busy: RwLockReadGuard<'static, ()>,
 }
 
 impl Services {
     /// Starts all of them. They wait for siblings for `deadline` milliseconds.
     pub fn start(deadline: u32) -> Self {
-        Self::start_with(deadline, &[])
+        Self::start_with(deadline, |_| {})
     }
 
-    /// The same, with variables in their environment.
-    pub fn start_with(deadline: u32, environment: &[(&'static str, String)]) -> Self {
-        let ports: BTreeMap<_, _> = SERVICES.map(|id| (id, Port::open())).into();
-        let state = tempfile::tempdir().expect("a folder");
-        let address = front(ports.clone());
-        let processes = BTreeMap::new();
-        let environment = environment.to_vec();
+    /// The same, with what `configure` adds to the command.
+    pub fn start_with(deadline: u32, configure: impl FnOnce(&mut Command)) -> Self {
+        Self::start_in(&support::application(), deadline, configure)
+    }
+
+    /// The same, of the application in `folder`.
+    pub fn start_in(folder: &Path, deadline: u32, configure: impl FnOnce(&mut Command)) -> Self {
+        let _state = tempfile::tempdir().expect("a folder");
         let _busy = crate::BUSY.read().unwrap_or_else(PoisonError::into_inner);
-        let mut services = Self { address, ports, processes, deadline, environment, state, _busy };
-        for id in SERVICES {
-            services.restart(id);
-        }
-        services
+        let mut command = server::command(folder, _state.path());
+        command.args(["--variable", &format!("sibling_deadline_ms={deadline}"), "--apart"]);
+        configure(&mut command);
+        let front = Server::start(command);
+        Self { address: front.address.clone(), front, _state, _busy }
     }
 
-    /// Starts the process of the service `id`, in place of the one that it has.
-    pub fn restart(&mut self, id: &'static str) {
-        self.kill(id);
-        let mut command = server::command(&support::application(), self.state.path());
-        command.args(["--component-id", id]);
-        command.args(["--variable", &format!("sibling_deadline_ms={}", self.deadline)]);
-        for (sibling, port) in self.ports.iter().filter(|(sibling, _)| **sibling != "home") {
-            let name = sibling.replace('-', "_");
-            command.args(["--variable", &format!("{name}_url=http://{}", port.address)]);
-        }
-        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
-        let server = Server::start(command);
-        self.ports[id].lead_to(Some(&server.address));
-        self.processes.insert(id, server);
+    /// The id of the process of the service `id`, and its address.
+    pub fn process(&self, id: &str) -> (String, String) {
+        let start = format!("{id}: process ");
+        self.front.process.wait_for_line(&[&start]);
+        let log = self.front.process.log();
+        let last = log.lines().filter_map(|line| line.strip_prefix(&start)).next_back();
+        let parts = last.and_then(|line| line.split_once(" serves http://"));
+        let (process, address) = parts.unwrap_or_else(|| panic!("{log}"));
+        (process.to_owned(), address.to_owned())
     }
 
-    /// Ends the process of the service `id` at once.
-    pub fn kill(&mut self, id: &str) {
-        self.ports[id].lead_to(None);
-        drop(self.processes.remove(id));
-    }
-
-    /// Lets the port of the service `id` lead to another server.
-    pub fn replace(&mut self, id: &str, address: &str) {
-        self.kill(id);
-        self.ports[id].lead_to(Some(address));
-    }
-
-    /// Sends a signal to the process of the service `id`: `-STOP` or `-CONT`.
+    /// Sends a signal to the process of the service `id`.
     pub fn signal(&self, id: &str, signal: &str) {
-        self.processes[id].process.signal(signal);
+        kill(signal, &self.process(id).0);
     }
 
-    /// Waits until the service `id` has logged a line that contains `part`.
-    pub fn wait_for_line(&self, id: &str, part: &str) {
-        self.processes[id].process.wait_for_line(&[part]);
+    /// What `ask` gives after the process of the service `id` was killed, and before it is
+    /// started again. Nothing in front of the services answers meanwhile.
+    pub fn killed<T>(&self, id: &str, ask: impl FnOnce() -> T) -> T {
+        let (killed, _) = self.process(id);
+        self.front.process.signal("-STOP");
+        kill("-KILL", &killed);
+        let answer = ask();
+        self.front.process.signal("-CONT");
+        self.wait_for_another(id, &killed);
+        answer
+    }
+
+    /// Waits until the service `id` has another process than `old`.
+    pub fn wait_for_another(&self, id: &str, old: &str) {
+        let start = Instant::now();
+        while self.process(id).0 == old {
+            assert!(start.elapsed() < MAX_WAIT, "{}", self.front.process.log());
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    pub fn get(&self, path: &str) -> Reply {
+        self.front.get(path)
     }
 }

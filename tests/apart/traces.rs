@@ -120,16 +120,20 @@ Server GET /users/... 200
 #[test]
 fn the_spans_of_services_in_processes_of_their_own_are_one_tree() {
     let collector = Collector::start();
-    let services = Services::start_with(30_000, &collector.environment());
+    let services = Services::start_with(30_000, |command| {
+        command.envs(collector.environment());
+    });
     ask(&services.address);
     let expected = "
 Server GET /users/... 200
-  Internal execute_wasm_component users
-    Client GET 127.0.0.1 200
-      Server GET /bookings/... 200
-        Internal execute_wasm_component bookings
-    Client GET 127.0.0.1 200
-      Server GET /movies/... 200
-        Internal execute_wasm_component movies";
-    assert_eq!(collector.tree(8), expected);
+  Client GET 127.0.0.1 200
+    Server GET /users/... 200
+      Internal execute_wasm_component users
+        Client GET 127.0.0.1 200
+          Server GET /bookings/... 200
+            Internal execute_wasm_component bookings
+        Client GET 127.0.0.1 200
+          Server GET /movies/... 200
+            Internal execute_wasm_component movies";
+    assert_eq!(collector.tree(10), expected);
 }

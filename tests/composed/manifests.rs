@@ -128,13 +128,13 @@ fn a_dependency_that_changes_is_composed_again() {
     let path = "\"target/wasm32-wasip2/release/movies.wasm\"\ninherit";
     edit(&composed(&copy), path, "\"movies.wasm\"\ninherit");
     let lines = Lines::default();
-    let loader = loader(&composed(&copy));
+    let loader = loader(&composed(&copy)).log(lines.log());
     RUNTIME.block_on(async {
-        let mut watch = Watch::new(&composed(&copy), None, lines.log()).unwrap();
-        let app = watch.first_version(&loader).await.unwrap();
+        let mut watch = Watch::new(loader, None).unwrap();
+        let app = watch.first_version().await.unwrap();
         let server = Server::bind(app, "127.0.0.1:0").await.unwrap();
         let served = server.served().clone();
-        let watching = tokio::spawn(watch.run(loader, served.clone()));
+        let watching = tokio::spawn(watch.run(served.clone()));
         fs::copy(built.join("faulty_movies.wasm"), &dependency).unwrap();
         let start = Instant::now();
         while !lines.text().contains("Serving the new version") {

@@ -7,6 +7,7 @@ mod bodies;
 mod bounds;
 mod calls;
 mod files;
+mod forward;
 mod http2;
 mod instances;
 mod limits;

@@ -39,7 +39,7 @@ fn choose<'a>(
 ) -> Result<BTreeMap<&'a String, &'a Record<Movie>>, Problem> {
     if ids.len() > MAX_IDS {
         return Err(Problem::bad_request(format!(
-            "{} ids are given; at most {MAX_IDS} are allowed.",
+            "`id` is given {} times; at most {MAX_IDS} are allowed.",
             ids.len()
         )));
     }

@@ -59,12 +59,13 @@ pub(crate) struct Inner {
 pub(crate) enum Handler {
     /// Its instances.
     Instances(PerThread<Instances>),
-    /// A function of a test.
+    /// Something else.
     StandIn(StandIn),
 }
 
-/// A function that answers in place of a component.
-pub type StandIn = Arc<dyn Fn(Request<Body>) -> BoxFuture<'static, Response<Body>> + Send + Sync>;
+/// Answers a request in place of a component, which came from a client.
+pub(crate) type StandIn =
+    Arc<dyn Fn(Request<Body>, HeaderValue) -> BoxFuture<'static, Response<Body>> + Send + Sync>;
 
 impl App {
     /// Answers `request`, as if it had come over a connection.
@@ -133,7 +134,7 @@ impl App {
         }
         match self.0.queue.permit().await {
             Some(permit) => self.0.route(request, client, permit).await,
-            None => overloaded(),
+            None => unavailable(),
         }
     }
 }
@@ -226,21 +227,20 @@ impl Inner {
         client: HeaderValue,
         permit: OwnedSemaphorePermit,
     ) -> Response<Body> {
+        let instances = match handler {
+            Handler::Instances(instances) => instances.get(),
+            Handler::StandIn(stand_in) => return stand_in(request, client).await,
+        };
         let mut span = self.traces.component(&mut request, id);
         let result = async {
             headers::append(&mut request, found, client)?;
-            match handler {
-                Handler::Instances(instances) => {
-                    self.queue.instance(instances.get(), request, permit).await
-                }
-                Handler::StandIn(stand_in) => Ok(stand_in(request).await),
-            }
+            self.queue.instance(instances, request, permit).await
         };
         result.await.unwrap_or_else(|error| {
             span.failed(format!("{error:#}"));
             self.log.component(id, &format!("no response: {error:#}"));
             match error.is::<InstantiationError<Arc<Ticket>>>() {
-                true => overloaded(),
+                true => unavailable(),
                 false => status(StatusCode::INTERNAL_SERVER_ERROR),
             }
         })
@@ -270,7 +270,7 @@ fn well_known(path: &str) -> Option<&str> {
     path.strip_prefix("/.well-known/spin/")
 }
 
-fn overloaded() -> Response<Body> {
+pub(crate) fn unavailable() -> Response<Body> {
     let mut response = status(StatusCode::SERVICE_UNAVAILABLE);
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     response

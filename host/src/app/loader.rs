@@ -41,10 +41,10 @@ const MAX_CALLS: usize = 1000;
 #[derive(Clone)]
 pub struct Loader {
     manifest: PathBuf,
-    log: Log,
-    traces: Traces,
-    limits: Limits,
-    stand_ins: BTreeMap<String, StandIn>,
+    pub(crate) log: Log,
+    pub(crate) traces: Traces,
+    pub(crate) limits: Limits,
+    pub(crate) stand_ins: BTreeMap<String, StandIn>,
     variables: BTreeMap<String, String>,
     state_dir: Option<PathBuf>,
     is_like_libsql: bool,
@@ -122,7 +122,7 @@ impl Loader {
     where
         F: Future<Output = Response<Body>> + Send + 'static,
     {
-        let stand_in: StandIn = Arc::new(move |request| stand_in(request).boxed());
+        let stand_in: StandIn = Arc::new(move |request, _| stand_in(request).boxed());
         self.stand_ins.insert(id.to_owned(), stand_in);
         self
     }
@@ -135,11 +135,28 @@ impl Loader {
         self.try_load().map_err(|error| Error::or(error, Error::Load))
     }
 
-    fn try_load(&self) -> anyhow::Result<App> {
+    /// Its manifest, with nothing but the selected components.
+    ///
+    /// # Errors
+    /// If it is wrong, or can't be read, or has no such components.
+    pub fn manifest(&self) -> Result<Manifest, Error> {
         let mut manifest = Manifest::read(&self.manifest)?;
         if !self.selected.is_empty() {
             manifest.select(&self.selected)?;
         }
+        Ok(manifest)
+    }
+
+    /// The values of its variables, by name.
+    ///
+    /// # Errors
+    /// If `.env` or a name is wrong.
+    pub fn values(&self) -> Result<BTreeMap<String, String>, Error> {
+        variables::of_application(&self.manifest()?, &self.variables).map_err(Error::Load)
+    }
+
+    fn try_load(&self) -> anyhow::Result<App> {
+        let manifest = self.manifest()?;
         for id in self.stand_ins.keys() {
             ensure!(
                 manifest.components.contains_key(id),

@@ -27,6 +27,7 @@ const QUIET: Duration = Duration::from_millis(100);
 
 /// An application whose files are watched.
 pub struct Watch {
+    loader: Loader,
     manifest: PathBuf,
     builder: Option<Builder>,
     log: Log,
@@ -49,18 +50,18 @@ struct Source {
 }
 
 impl Watch {
-    /// Watches the application whose manifest is at the path `manifest`: the manifest, the
-    /// files that its components see, and what `builder` builds them from, or else their
-    /// binaries. `log` says what happens.
+    /// Watches what `loader` loads: the manifest, the files that the components see, and what
+    /// `builder` builds them from, or else their binaries. Its log says what happens.
     ///
     /// # Errors
     /// If the manifest can't be read, or a folder can't be watched.
-    pub fn new(manifest: &Path, builder: Option<Builder>, log: Log) -> Result<Self, Error> {
-        Self::try_new(manifest, builder, log).map_err(|error| Error::or(error, Error::Watch))
+    pub fn new(loader: Loader, builder: Option<Builder>) -> Result<Self, Error> {
+        Self::try_new(loader, builder).map_err(|error| Error::or(error, Error::Watch))
     }
 
-    fn try_new(manifest: &Path, builder: Option<Builder>, log: Log) -> Result<Self> {
-        let manifest = Manifest::read(manifest)?;
+    fn try_new(loader: Loader, builder: Option<Builder>) -> Result<Self> {
+        let manifest = loader.manifest()?;
+        let log = loader.log.clone();
         let name = manifest.path().file_name().context("the manifest is no file")?;
         let path = manifest.dir.join(name);
         let (sender, changes) = unbounded_channel();
@@ -75,6 +76,7 @@ impl Watch {
                 Err(error) => notices.host(format!("can't watch all files: {error}")),
             })?;
         let mut watch = Self {
+            loader,
             manifest: path,
             builder,
             log,
@@ -96,26 +98,26 @@ impl Watch {
         Ok(watch)
     }
 
-    /// The first version of the application, which `loader` loads. As long as it can't be
-    /// built or loaded, shows the error and waits for a change.
+    /// The first version of the application. As long as it can't be built or loaded, shows the
+    /// error and waits for a change.
     ///
     /// # Errors
     /// If the files can't be watched any more.
-    pub async fn first_version(&mut self, loader: &Loader) -> Result<App, Error> {
-        let mut loaded = self.load(loader).await;
+    pub async fn first_version(&mut self) -> Result<App, Error> {
+        let mut loaded = self.load().await;
         loop {
             match loaded {
                 Ok(app) => return Ok(app),
                 Err(error) => self.log.host(format!("Error: {error:#}\nWaiting for a change")),
             }
-            let next = self.next_version(loader).await.context("nothing is watched any more");
+            let next = self.next_version().await.context("nothing is watched any more");
             loaded = next.map_err(Error::Watch)?;
         }
     }
 
     /// Lets `served` be each later version.
-    pub async fn run(mut self, loader: Loader, served: Served) {
-        while let Some(loaded) = self.next_version(&loader).await {
+    pub async fn run(mut self, served: Served) {
+        while let Some(loaded) = self.next_version().await {
             match loaded {
                 Ok(app) => {
                     served.replace(app);
@@ -129,7 +131,7 @@ impl Watch {
     }
 
     /// Once files have changed, builds what is made of them, and loads the application.
-    async fn next_version(&mut self, loader: &Loader) -> Option<Result<App>> {
+    async fn next_version(&mut self) -> Option<Result<App>> {
         let changed = self.changed().await?;
         let dir = self.manifest.parent().unwrap_or(Path::new(""));
         let paths = changed.iter().map(|path| path.strip_prefix(dir).unwrap_or(path));
@@ -139,7 +141,7 @@ impl Watch {
         let sources = self.sources.iter().filter(has_changed);
         self.stale.extend(sources.filter_map(|source| source.component.clone()));
         self.is_other_manifest |= changed.contains(&self.manifest);
-        Some(self.load(loader).await)
+        Some(self.load().await)
     }
 
     /// The files that have changed, once there are some and no more of them change.
@@ -162,8 +164,8 @@ impl Watch {
     }
 
     /// Builds what must be built, and loads the application.
-    async fn load(&mut self, loader: &Loader) -> Result<App> {
-        let manifest = Arc::new(Manifest::read(&self.manifest)?);
+    async fn load(&mut self) -> Result<App> {
+        let manifest = Arc::new(self.loader.manifest()?);
         // Again each time: folders may have been removed and made anew.
         self.watch(&manifest)?;
         if self.is_other_manifest {
@@ -180,7 +182,7 @@ impl Watch {
                 self.stale.remove(&id);
             }
         }
-        let loader = loader.clone();
+        let loader = self.loader.clone();
         Ok(spawn_blocking(|| loader.load()).await??)
     }
 

@@ -248,7 +248,7 @@ impl Manifest {
         source.manifest(dir)
     }
 
-    /// Keeps only the triggers of the components `ids`.
+    /// Keeps only the components `ids`, and their triggers.
     ///
     /// # Errors
     /// If there is no such component, or one of them names a sibling that is not among
@@ -273,6 +273,7 @@ impl Manifest {
                 }
             }
         }
+        self.components.retain(|id, _| ids.contains(id));
         self.triggers.retain(|trigger| ids.contains(&trigger.component));
         Ok(())
     }

@@ -1,9 +1,10 @@
 //! `cargo run`: builds the application, then serves it.
 
+mod apart;
 mod output;
 
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -14,6 +15,9 @@ use mimalloc::MiMalloc;
 use tokio::runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
+use tokio::task::spawn_blocking;
+
+use crate::apart::Apart;
 
 /// A request takes many small allocations, for which mimalloc needs less time.
 #[global_allocator]
@@ -39,6 +43,11 @@ struct Options {
         default_value = "127.0.0.1:3000"
     )]
     listen: String,
+
+    /// Serve each component in a process of its own, at a free port, or at this one and the
+    /// following; all of them together where --listen says
+    #[arg(long, value_name = "PORT", num_args = 0..=1, default_missing_value = "0")]
+    apart: Option<u16>,
 
     /// If the port is in use, take the next one that is free
     #[arg(long)]
@@ -71,6 +80,10 @@ struct Options {
     /// Build and load again what changes
     #[arg(long)]
     watch: bool,
+
+    /// Stop as by Ctrl-C once standard input is closed, for whoever starts this process
+    #[arg(long, hide = true)]
+    stop_with_stdin: bool,
 }
 
 fn name_and_value(text: &str) -> std::result::Result<(String, String), String> {
@@ -114,21 +127,24 @@ async fn run(options: Options) -> Result<()> {
     for id in &options.component {
         loader = loader.select(id);
     }
-    if let Some(path) = options.state_dir {
+    if let Some(path) = &options.state_dir {
         loader = loader.state_dir(path);
     }
+    let mut apart = options.apart.map(|first| Apart::new(&options, &loader, first)).transpose()?;
+    if let Some(apart) = &apart {
+        loader = apart.in_front(loader);
+    }
     let (app, watch) = if options.watch {
-        let mut watch = Watch::new(&options.from, builder, log)?;
-        (watch.first_version(&loader).await?, Some(watch))
+        let mut watch = Watch::new(loader, builder)?;
+        (watch.first_version().await?, Some(watch))
     } else {
         if let Some(builder) = builder {
             output::stderr("Building the components, which takes about a minute the first time");
             builder.build_all(&options.from)?;
         }
         output::stderr("Loading the components");
-        (loader.clone().load()?, None)
+        (loader.load()?, None)
     };
-    let mut signals = Signals::new()?;
     let mut server = if options.find_free_port {
         Server::bind_near(app, &options.listen).await?
     } else {
@@ -137,19 +153,30 @@ async fn run(options: Options) -> Result<()> {
     if options.access_log {
         server = server.log_access(output::stdout);
     }
+    if let Some(apart) = &mut apart {
+        apart.start().await?;
+    }
+    let mut signals = Signals::new()?;
     // Whoever started this may have closed its output.
     _ = print_routes(&server.served().app(), &format!("http://{}", server.address()));
     if let Some(watch) = watch {
-        tokio::spawn(watch.run(loader, server.served().clone()));
+        tokio::spawn(watch.run(server.served().clone()));
     }
     let (stop, stopped) = oneshot::channel::<()>();
     let twice = async {
-        signals.next().await;
+        tokio::select! {
+            () = signals.next() => {}
+            () = end_of_stdin(), if options.stop_with_stdin => {}
+        }
         drop(stop);
         signals.next().await;
     };
     let end = async {
-        server.serve(async { _ = stopped.await }).await;
+        let serving = server.serve(async { _ = stopped.await });
+        match &mut apart {
+            Some(apart) => apart.keep_while(serving).await,
+            None => serving.await,
+        }
         if let Some(exporter) = exporter {
             exporter.shut_down().await;
         }
@@ -180,9 +207,14 @@ impl Signals {
     }
 }
 
+/// Waits until standard input is closed.
+async fn end_of_stdin() {
+    _ = spawn_blocking(|| io::copy(&mut io::stdin(), &mut io::sink())).await;
+}
+
 /// Prints the address and the routes, as `spin up` does.
-fn print_routes(app: &App, url: &str) -> std::io::Result<()> {
-    let mut output = std::io::stdout().lock();
+fn print_routes(app: &App, url: &str) -> io::Result<()> {
+    let mut output = io::stdout().lock();
     writeln!(output, "Serving {url}\nAvailable Routes:")?;
     for (component, route, description) in app.routes() {
         writeln!(output, "  {component}: {url}{route}")?;

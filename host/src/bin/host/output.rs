@@ -46,20 +46,22 @@ pub fn flush() {
     while is_written.recv_timeout(end.saturating_duration_since(Instant::now())).is_ok() {}
 }
 
-/// A log on standard error, which leaves out the lines of components if it is `quiet`. A JSON
-/// object, which programs read, stays as it is; any other line of a component comes after its
-/// id. Control characters are escaped in both.
+/// A log on standard error, which leaves out the lines of components if it is `quiet`.
 pub fn log(quiet: bool) -> Log {
-    Log::new(move |component, line| match component {
+    Log::new(move |id, line| match id {
         None => stderr(line),
         Some(_) if quiet => {}
-        Some(id) => {
-            let is_object = line.starts_with('{')
-                && serde_json::from_str::<BTreeMap<String, IgnoredAny>>(line).is_ok();
-            let line = escape(line);
-            stderr(if is_object { line } else { format!("{id}: {line}") });
-        }
+        Some(id) => component(id, line),
     })
+}
+
+/// Writes a line of the component `id` to standard error. A JSON object, which programs read,
+/// stays as it is; any other line comes after the id. Control characters are escaped in both.
+pub fn component(id: &str, line: &str) {
+    let is_object =
+        line.starts_with('{') && serde_json::from_str::<BTreeMap<String, IgnoredAny>>(line).is_ok();
+    let line = escape(line);
+    stderr(if is_object { line } else { format!("{id}: {line}") });
 }
 
 /// `line` without characters that a terminal would obey, and as JSON escapes them.
