@@ -62,8 +62,8 @@ fn what_a_service_writes_is_labelled_and_requests_are_logged_once() {
         assert!(process.parse::<u32>().is_ok() && address.starts_with("127.0.0.1:"), "{id}");
     }
     assert_eq!(services.get(SUGGESTED).status, 200);
-    let lines = std::iter::repeat_with(|| services.front.process.line());
-    let line = lines.skip_while(|line| !line.contains("HTTP/1.1")).next().expect("a line");
+    let mut lines = std::iter::repeat_with(|| services.front.process.line());
+    let line = lines.find(|line| line.contains("HTTP/1.1")).expect("a line");
     assert!(line.contains(&format!("\"GET {SUGGESTED} HTTP/1.1\" 200")), "{line}");
     assert!(line.contains(" users "), "{line}");
     services.front.process.signal("-INT");
@@ -93,18 +93,18 @@ fn processes_listen_at_the_given_port_and_the_following_in_the_order_of_the_mani
 }
 
 #[test]
-fn a_port_in_use_is_an_error_and_leaves_no_process() {
+fn a_port_that_cannot_be_had_is_an_error_that_names_its_service() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = taken.local_addr().unwrap();
-    let first = (address.port() - 2).to_string();
-    let (code, errors) = Running::start(command().arg(&first)).end();
-    assert_eq!(code, Some(1));
-    let third = &components()[2];
-    assert!(errors.contains(&format!("{third}: Error: {address} is in use")), "{errors}");
-    assert!(errors.contains(&format!("the process of `{third}` ended")), "{errors}");
-    let (code, errors) = Running::start(command().arg("65535")).end();
-    assert_eq!(code, Some(1));
-    assert!(errors.contains("there are no 7 ports from 65535 on"), "{errors}");
+    let port = taken.local_addr().expect("an address").port();
+    let second = &components()[1];
+    for (first, message) in [
+        (port - 1, format!("`{second}` can't listen at port {port}: Address already in use")),
+        (65535, format!("`{second}` can't listen at port 65536")),
+    ] {
+        let (code, errors) = Running::start(command().arg(first.to_string())).end();
+        assert_eq!(code, Some(1));
+        assert!(errors.contains(&message), "{errors}");
+    }
 }
 
 /// Services with a request in flight: its client, and what ends it when it is dropped.
@@ -182,12 +182,4 @@ fn a_change_reaches_the_process_of_the_service_that_it_concerns() {
     services.front.process.wait_for_line(&["movies: Serving the new version"]);
     assert!(services.get("/movies").body.contains("\"Changed\""));
     assert!(!services.front.process.log().contains("users: Changed"));
-}
-
-#[test]
-fn a_component_that_other_processes_cannot_ask_is_refused() {
-    let mut command = server::command(&support::folder("tests/guest"), "".as_ref());
-    let (code, errors) = Running::start(command.arg("--apart")).end();
-    assert_eq!(code, Some(1));
-    assert!(errors.contains("`hidden` has a private route"), "{errors}");
 }

@@ -1,22 +1,22 @@
-//! `--apart`: a process of this command for each component, and one address in front of them.
+//! `--apart`: a process of this command for each component, behind one address.
 //!
-//! A process serves its component alone, as with `--component-id`, on a port of this machine.
-//! It ends with its standard input, so none is left behind, in whatever way this one ends. It
-//! has a process group of its own: Ctrl-C in a terminal must not end it before the requests
-//! in flight are answered.
+//! A process ends with its standard input, so none outlives this one. It has a process group
+//! of its own: Ctrl-C must not end it before the requests in flight are answered.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::env;
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process::Stdio;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use futures::future::{join_all, try_join_all};
 use host::Loader;
 use host::manifest::Route;
 use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, ChildStderr, ChildStdin, Command};
+use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::sleep;
 
 use crate::{Options, output};
@@ -25,6 +25,7 @@ use crate::{Options, output};
 const RESTART: Duration = Duration::from_secs(1);
 
 /// The processes. They end when this is dropped.
+#[derive(Default)]
 pub struct Apart(Vec<Process>);
 
 /// A process that serves a component.
@@ -32,38 +33,38 @@ struct Process {
     id: String,
     address: SocketAddr,
     command: Command,
-    /// Ends once its standard input is dropped.
     running: Option<(Child, ChildStdin)>,
 }
 
 impl Apart {
-    /// A process for each component that `loader` loads, with `options` and with the variables
-    /// of the application. They listen at the ports from `first` on, in the order of the
-    /// manifest, or at free ones if that is 0. A variable that leads to a sibling in the same
-    /// process leads to the sibling's process.
+    /// A process for each component that `loader` loads and that others can ask. Each serves
+    /// with `options`, at the ports from `first` on in the order of the manifest, or at free
+    /// ones if that is 0. A variable that leads to a sibling in the same process leads to the
+    /// sibling's process.
     ///
     /// # Errors
     /// If the manifest or a variable is wrong, or there are not enough ports.
     pub fn new(options: &Options, loader: &Loader, first: u16) -> Result<Self> {
-        let mut ids = Vec::new();
-        for trigger in loader.manifest()?.triggers {
-            let id = trigger.component;
-            ensure!(
-                matches!(trigger.route, Route::Public(_)),
-                "`{id}` has a private route, at which no other process can ask it: \
-                 leave out --apart, or give it a path"
-            );
-            if !ids.contains(&id) {
-                ids.push(id);
-            }
-        }
-        let addresses = addresses(first, ids.len())?;
+        let mut known = BTreeSet::new();
+        let mut triggers = loader.manifest()?.triggers;
+        triggers.retain(|trigger| matches!(trigger.route, Route::Public(_)));
+        triggers.retain(|trigger| known.insert(trigger.component.clone()));
+        let ids: Vec<_> = triggers.into_iter().map(|trigger| trigger.component).collect();
+        // None is closed before the last one is found.
+        let listeners = ids.iter().enumerate().map(|(index, id)| {
+            let port = if first == 0 { 0 } else { usize::from(first) + index };
+            let listener = u16::try_from(port).map_err(io::Error::other);
+            let listener = listener.and_then(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)));
+            listener.with_context(|| format!("`{id}` can't listen at port {port}"))
+        });
+        let listeners = listeners.collect::<Result<Vec<_>>>()?;
+        let addresses = listeners.iter().map(TcpListener::local_addr);
+        let addresses = addresses.collect::<io::Result<Vec<_>>>()?;
         let mut values = loader.values()?;
-        for value in values.values_mut() {
-            let sibling = ids.iter().position(|id| *value == format!("http://{id}.spin.internal"));
-            if let Some(sibling) = sibling {
-                *value = format!("http://{}", addresses[sibling]);
-            }
+        for (id, address) in ids.iter().zip(&addresses) {
+            let here = format!("http://{id}.spin.internal");
+            let leads_here = values.values_mut().filter(|value| **value == here);
+            leads_here.for_each(|value| *value = format!("http://{address}"));
         }
         let this = env::current_exe().context("can't find the binary of this command")?;
         let processes = ids.into_iter().zip(addresses).map(|(id, address)| {
@@ -100,11 +101,12 @@ impl Apart {
         try_join_all(self.0.iter_mut().map(Process::start)).await.map(drop)
     }
 
-    /// Starts each of them again when it ends, as long as `serving` is not ready. Then ends all
-    /// of them, each after the requests that it has.
+    /// Starts each of them again when it ends, until `serving` is ready. Then ends all of them,
+    /// each after the requests that it has.
     pub async fn keep_while(&mut self, serving: impl Future<Output = ()>) {
+        let are_some = !self.0.is_empty();
         tokio::select! {
-            _ = join_all(self.0.iter_mut().map(Process::keep)) => {}
+            _ = join_all(self.0.iter_mut().map(Process::keep)), if are_some => {}
             () = serving => {}
         }
         join_all(self.0.iter_mut().map(Process::stop)).await;
@@ -112,14 +114,19 @@ impl Apart {
 }
 
 impl Process {
-    /// Starts it, and returns once it serves.
     async fn start(&mut self) -> Result<()> {
         let Self { id, address, command, .. } = self;
-        let mut child =
-            command.spawn().with_context(|| format!("can't start a process for `{id}`"))?;
+        let child = command.spawn();
+        let mut child = child.with_context(|| format!("can't start a process for `{id}`"))?;
         let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let (Some(stdin), Some(stdout), Some(stderr)) = pipes else { bail!("no pipes") };
-        let errors = tokio::spawn(pass_on(id.clone(), stderr));
+        let (name, label) = (id.clone(), format!("{id}: "));
+        let errors = tokio::spawn(async move {
+            let mut lines = BufReader::new(stderr).lines();
+            while let Ok(Some(line)) = lines.next_line().await {
+                output::component(&name, line.strip_prefix(&label).unwrap_or(&line));
+            }
+        });
         let first = BufReader::new(stdout).lines().next_line().await?;
         if first.is_none_or(|line| !line.starts_with("Serving")) {
             let status = child.wait().await?;
@@ -133,12 +140,10 @@ impl Process {
         Ok(())
     }
 
-    /// Starts it again whenever it ends.
     async fn keep(&mut self) -> Infallible {
         loop {
             if let Some((child, _)) = &mut self.running {
-                let status = child.wait().await;
-                let status = status.map_or_else(|error| error.to_string(), |it| it.to_string());
+                let status = child.wait().await.map(|it| it.to_string()).unwrap_or_default();
                 let line = format!("the process ended ({status}), and starts again in {RESTART:?}");
                 output::component(&self.id, &line);
             }
@@ -156,29 +161,4 @@ impl Process {
             _ = child.wait().await;
         }
     }
-}
-
-/// Passes on what the process of the component `id` writes to standard error.
-async fn pass_on(id: String, stderr: ChildStderr) {
-    let label = format!("{id}: ");
-    let mut lines = BufReader::new(stderr).lines();
-    while let Ok(Some(line)) = lines.next_line().await {
-        output::component(&id, line.strip_prefix(&label).unwrap_or(&line));
-    }
-}
-
-/// `count` addresses of this machine: with the ports from `first` on, or with free ones.
-fn addresses(first: u16, count: usize) -> Result<Vec<SocketAddr>> {
-    if first > 0 {
-        let ports: Vec<_> = (first..=u16::MAX).take(count).collect();
-        ensure!(
-            ports.len() == count,
-            "there are no {count} ports from {first} on; choose a lower one"
-        );
-        return Ok(ports.into_iter().map(|port| (Ipv4Addr::LOCALHOST, port).into()).collect());
-    }
-    // All at the same time, or one port would be found twice.
-    let listeners = (0..count).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)));
-    let listeners = listeners.collect::<std::io::Result<Vec<_>>>().context("no free port")?;
-    Ok(listeners.iter().map(TcpListener::local_addr).collect::<std::io::Result<_>>()?)
 }

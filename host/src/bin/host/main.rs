@@ -130,10 +130,9 @@ async fn run(options: Options) -> Result<()> {
     if let Some(path) = &options.state_dir {
         loader = loader.state_dir(path);
     }
-    let mut apart = options.apart.map(|first| Apart::new(&options, &loader, first)).transpose()?;
-    if let Some(apart) = &apart {
-        loader = apart.in_front(loader);
-    }
+    let apart = options.apart.map(|first| Apart::new(&options, &loader, first)).transpose()?;
+    let mut apart = apart.unwrap_or_default();
+    loader = apart.in_front(loader);
     let (app, watch) = if options.watch {
         let mut watch = Watch::new(loader, builder)?;
         (watch.first_version().await?, Some(watch))
@@ -153,9 +152,7 @@ async fn run(options: Options) -> Result<()> {
     if options.access_log {
         server = server.log_access(output::stdout);
     }
-    if let Some(apart) = &mut apart {
-        apart.start().await?;
-    }
+    apart.start().await?;
     let mut signals = Signals::new()?;
     // Whoever started this may have closed its output.
     _ = print_routes(&server.served().app(), &format!("http://{}", server.address()));
@@ -172,11 +169,7 @@ async fn run(options: Options) -> Result<()> {
         signals.next().await;
     };
     let end = async {
-        let serving = server.serve(async { _ = stopped.await });
-        match &mut apart {
-            Some(apart) => apart.keep_while(serving).await,
-            None => serving.await,
-        }
+        apart.keep_while(server.serve(async { _ = stopped.await })).await;
         if let Some(exporter) = exporter {
             exporter.shut_down().await;
         }
