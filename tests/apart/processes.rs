@@ -151,6 +151,8 @@ fn an_interrupt_ends_all_processes_after_the_requests_in_flight() {
     for address in &addresses {
         assert!(TcpStream::connect(address).is_err(), "{address} is open");
     }
+    let left = services.front.temporary.path().read_dir().expect("a folder");
+    assert_eq!(left.count(), 0, "files are left");
 }
 
 #[test]
@@ -164,6 +166,8 @@ fn a_second_interrupt_ends_all_processes_at_once() {
     assert_eq!(services.front.process.wait(), Some(1));
     addresses.iter().for_each(wait_until_closed);
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    let left = services.front.temporary.path().read_dir().expect("a folder");
+    assert_eq!(left.count(), 0, "files are left");
 }
 
 #[test]

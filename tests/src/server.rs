@@ -20,7 +20,7 @@ pub struct Server {
     pub process: Running,
     pub address: String,
     /// Its temporary files, which it can't remove when it is killed.
-    _temporary: TempDir,
+    pub temporary: TempDir,
 }
 
 /// The command that serves the application in `folder`, with its database in `state`.
@@ -47,7 +47,7 @@ impl Server {
     pub fn start(mut command: Command) -> Self {
         let temporary = tempfile::tempdir().expect("a folder");
         let (process, address) = Running::serving(command.env("TMPDIR", temporary.path()));
-        Self { process, address, _temporary: temporary }
+        Self { process, address, temporary }
     }
 
     pub fn get(&self, path: &str) -> Reply {

@@ -15,6 +15,7 @@ use anyhow::{Context, Result, bail};
 use futures::future::{join_all, try_join_all};
 use host::Loader;
 use host::manifest::Route;
+use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::sleep;
@@ -26,7 +27,11 @@ const RESTART: Duration = Duration::from_secs(1);
 
 /// The processes. They end when this is dropped.
 #[derive(Default)]
-pub struct Apart(Vec<Process>);
+pub struct Apart {
+    processes: Vec<Process>,
+    /// Where their temporary files are, which one that is killed can't remove.
+    _temporary: Option<TempDir>,
+}
 
 /// A process that serves a component.
 struct Process {
@@ -67,6 +72,7 @@ impl Apart {
             leads_here.for_each(|value| *value = format!("http://{address}"));
         }
         let this = env::current_exe().context("can't find the binary of this command")?;
+        let temporary = tempfile::tempdir().context("can't make a temporary folder")?;
         let processes = ids.into_iter().zip(addresses).map(|(id, address)| {
             let mut command = Command::new(&this);
             command.args(["--no-build", "--stop-with-stdin", "--component-id", &id]);
@@ -80,15 +86,16 @@ impl Apart {
             let name = |name: &String| format!("SPIN_VARIABLE_{}", name.to_uppercase());
             command.envs(values.iter().map(|(key, value)| (name(key), value)));
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+            command.env("TMPDIR", temporary.path());
             command.process_group(0).kill_on_drop(true);
             Process { id, address, command, running: None }
         });
-        Ok(Self(processes.collect()))
+        Ok(Self { processes: processes.collect(), _temporary: Some(temporary) })
     }
 
     /// Lets `loader` forward the requests for each component to its process.
     pub fn in_front(&self, loader: Loader) -> Loader {
-        self.0.iter().fold(loader, |loader, process| {
+        self.processes.iter().fold(loader, |loader, process| {
             loader.select(&process.id).forward(&process.id, process.address)
         })
     }
@@ -98,18 +105,18 @@ impl Apart {
     /// # Errors
     /// If one of them can't be started, or ends before it serves.
     pub async fn start(&mut self) -> Result<()> {
-        try_join_all(self.0.iter_mut().map(Process::start)).await.map(drop)
+        try_join_all(self.processes.iter_mut().map(Process::start)).await.map(drop)
     }
 
     /// Starts each of them again when it ends, until `serving` is ready. Then ends all of them,
     /// each after the requests that it has.
     pub async fn keep_while(&mut self, serving: impl Future<Output = ()>) {
-        let are_some = !self.0.is_empty();
+        let are_some = !self.processes.is_empty();
         tokio::select! {
-            _ = join_all(self.0.iter_mut().map(Process::keep)), if are_some => {}
+            _ = join_all(self.processes.iter_mut().map(Process::keep)), if are_some => {}
             () = serving => {}
         }
-        join_all(self.0.iter_mut().map(Process::stop)).await;
+        join_all(self.processes.iter_mut().map(Process::stop)).await;
     }
 }
 

@@ -141,7 +141,9 @@ async fn run(options: Options) -> Result<()> {
             output::stderr("Building the components, which takes about a minute the first time");
             builder.build_all(&options.from)?;
         }
-        output::stderr("Loading the components");
+        if !options.stop_with_stdin {
+            output::stderr("Loading the components");
+        }
         (loader.load()?, None)
     };
     let mut server = if options.find_free_port {
