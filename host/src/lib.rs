@@ -82,7 +82,7 @@ mod body;
 mod error;
 mod threads;
 
-pub use app::dispatch::App;
+pub use app::dispatch::{App, StandIn};
 pub use app::loader::Loader;
 pub use body::{Body, empty, full};
 pub use bounds::limits::{Limits, raise_open_files};

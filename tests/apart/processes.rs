@@ -57,6 +57,7 @@ fn others_go_on_while_a_process_is_killed_again_and_again() {
 #[test]
 fn what_a_service_writes_is_labelled_and_requests_are_logged_once() {
     let services = Services::start_with(30_000, |command| _ = command.arg("--access-log"));
+    services.front.process.wait_for_line(&["movies: Loading the components"]);
     for id in components() {
         let (process, address) = services.process(&id);
         assert!(process.parse::<u32>().is_ok() && address.starts_with("127.0.0.1:"), "{id}");
@@ -72,7 +73,8 @@ fn what_a_service_writes_is_labelled_and_requests_are_logged_once() {
 
 #[test]
 fn processes_listen_at_the_given_port_and_the_following_in_the_order_of_the_manifest() {
-    let ids = components();
+    let (ids, temporary) = (components(), tempfile::tempdir().expect("a folder"));
+    let temporary = temporary.path();
     // Another process may take one of them before they are needed.
     let (running, first) = (0..10)
         .find_map(|_| {
@@ -83,7 +85,8 @@ fn processes_listen_at_the_given_port_and_the_following_in_the_order_of_the_mani
             });
             others.collect::<Option<Vec<_>>>()?;
             drop(free);
-            let running = Running::start(command().arg(first.to_string()));
+            let mut command = command();
+            let running = Running::start(command.arg(first.to_string()).env("TMPDIR", &temporary));
             running.line().starts_with("Serving").then_some((running, first))
         })
         .expect("a row of free ports");
@@ -186,4 +189,32 @@ fn a_change_reaches_the_process_of_the_service_that_it_concerns() {
     services.front.process.wait_for_line(&["movies: Serving the new version"]);
     assert!(services.get("/movies").body.contains("\"Changed\""));
     assert!(!services.front.process.log().contains("users: Changed"));
+}
+
+#[test]
+fn an_interrupt_before_all_of_them_serve_ends_those_that_do() {
+    let copy = support::copy(&support::application());
+    let temporary = tempfile::tempdir().expect("a folder");
+    let mut command = server::command(copy.path(), "".as_ref());
+    // `movies` can't be loaded, and waits for a change.
+    support::edit(&copy.path().join("spin.toml"), "data/cinema/movies.json", "data/missing.json");
+    command.args(["--apart", "--watch"]).env("TMPDIR", temporary.path());
+    let mut running = Running::start(&mut command);
+    running.wait_for_line(&["movies: Waiting for a change"]);
+    running.wait_for_line(&["users: process "]);
+    let log = running.log();
+    let served = log.lines().find(|line| line.starts_with("users: process ")).expect("a line");
+    let (_, address) = served.split_once("http://").expect("an address");
+    running.signal("-INT");
+    assert_eq!(running.wait(), Some(1));
+    wait_until_closed(address);
+    assert_eq!(temporary.path().read_dir().expect("a folder").count(), 0, "files are left");
+}
+
+#[test]
+fn a_component_that_no_other_process_could_ask_is_refused() {
+    let mut command = server::command(&support::folder("tests/guest"), "".as_ref());
+    let (code, errors) = Running::start(command.arg("--apart")).end();
+    assert_eq!(code, Some(1));
+    assert!(errors.contains("the route of `hidden` is private"), "{errors}");
 }

@@ -186,3 +186,12 @@ fn usernames_are_encoded_in_the_paths_of_siblings() {
     let booked = get_from(&app, "/users/a%2Fb%3Fc%20%23%2541/bookings").json();
     assert_eq!(booked["20151201"][0]["title"], "Creed");
 }
+
+#[test]
+fn a_sibling_may_be_forwarded_to_another_server() {
+    let elsewhere = support::serve(loader().load().expect("an application"));
+    let app = loader().forward("movies", elsewhere.address.parse().expect("an address"));
+    let app = app.load().expect("an application");
+    let path = "/users/dwight_schrute/suggested";
+    assert_eq!(get_from(&app, path).body, get(path).body);
+}

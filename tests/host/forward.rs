@@ -83,6 +83,23 @@ fn bodies_are_forwarded_both_ways_as_they_arrive() {
 }
 
 #[test]
+fn a_get_and_a_head_are_forwarded_with_their_bodies() {
+    let (_server, front) = server_and_front();
+    let front = serve(front);
+    for method in ["GET", "HEAD"] {
+        let mut stream = front.connect();
+        write!(stream, "{method} {} HTTP/1.1\r\nhost: a\r\n", path("body", "")).expect("sent");
+        write!(stream, "connection: close\r\ntransfer-encoding: chunked\r\n\r\n").expect("sent");
+        write!(stream, "5\r\nfirst\r\n0\r\n\r\n").expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("a response");
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        let (_, body) = answer.split_once("\r\n\r\n").expect("a head");
+        assert_eq!(body, if method == "GET" { "1\r\n5\r\n0\r\n\r\n" } else { "" }, "{answer}");
+    }
+}
+
+#[test]
 fn connections_to_the_other_server_are_kept() {
     let (_server, front) = server_and_front();
     let client = || {

@@ -15,10 +15,11 @@ use tokio::sync::OwnedSemaphorePermit;
 use wasmtime_wasi_http::Error;
 use wasmtime_wasi_http::handler::InstantiationError;
 
+use crate::app::forward::Forward;
 use crate::app::headers;
 use crate::app::queue::Queue;
 use crate::app::router::{Match, Route, Router};
-use crate::body::{Body, empty, full};
+use crate::body::{self, Body, empty, full};
 use crate::bounds::limits::Limits;
 use crate::imports::component::Application;
 use crate::manifest::Manifest;
@@ -59,13 +60,14 @@ pub(crate) struct Inner {
 pub(crate) enum Handler {
     /// Its instances.
     Instances(PerThread<Instances>),
-    /// Something else.
+    /// A function of a test.
     StandIn(StandIn),
+    /// Another server.
+    Forward(Forward),
 }
 
-/// Answers a request in place of a component, which came from a client.
-pub(crate) type StandIn =
-    Arc<dyn Fn(Request<Body>, HeaderValue) -> BoxFuture<'static, Response<Body>> + Send + Sync>;
+/// A function that answers in place of a component.
+pub type StandIn = Arc<dyn Fn(Request<Body>) -> BoxFuture<'static, Response<Body>> + Send + Sync>;
 
 impl App {
     /// Answers `request`, as if it had come over a connection.
@@ -229,7 +231,15 @@ impl Inner {
     ) -> Response<Body> {
         let instances = match handler {
             Handler::Instances(instances) => instances.get(),
-            Handler::StandIn(stand_in) => return stand_in(request, client).await,
+            Handler::StandIn(stand_in) => return stand_in(request).await,
+            Handler::Forward(server) => {
+                let response = server.send(request, &client, &self.traces).await;
+                let response = response.unwrap_or_else(|error| {
+                    self.log.component(id, &format!("no response: {error:#}"));
+                    unavailable()
+                });
+                return response.map(|body| body::inspect(body, move |_| _ = &permit));
+            }
         };
         let mut span = self.traces.component(&mut request, id);
         let result = async {
@@ -270,7 +280,7 @@ fn well_known(path: &str) -> Option<&str> {
     path.strip_prefix("/.well-known/spin/")
 }
 
-pub(crate) fn unavailable() -> Response<Body> {
+fn unavailable() -> Response<Body> {
     let mut response = status(StatusCode::SERVICE_UNAVAILABLE);
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     response

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
+use std::net::SocketAddr;
 use std::path::{PathBuf, absolute};
 use std::sync::{Arc, OnceLock, Weak};
 
@@ -14,6 +15,7 @@ use wasmtime_wasi_http::p3::bindings::ServicePre;
 
 use crate::app::compose::compose;
 use crate::app::dispatch::{App, Handler, Inner, StandIn};
+use crate::app::forward::Forward;
 use crate::app::queue::Queue;
 use crate::app::router::{Route, Router};
 use crate::body::Body;
@@ -42,9 +44,10 @@ const MAX_CALLS: usize = 1000;
 pub struct Loader {
     manifest: PathBuf,
     pub(crate) log: Log,
-    pub(crate) traces: Traces,
-    pub(crate) limits: Limits,
-    pub(crate) stand_ins: BTreeMap<String, StandIn>,
+    traces: Traces,
+    limits: Limits,
+    stand_ins: BTreeMap<String, StandIn>,
+    forwards: BTreeMap<String, SocketAddr>,
     variables: BTreeMap<String, String>,
     state_dir: Option<PathBuf>,
     is_like_libsql: bool,
@@ -60,6 +63,7 @@ impl Loader {
             traces: Traces::default(),
             limits: Limits::default(),
             stand_ins: BTreeMap::new(),
+            forwards: BTreeMap::new(),
             variables: BTreeMap::new(),
             state_dir: None,
             is_like_libsql: false,
@@ -122,7 +126,7 @@ impl Loader {
     where
         F: Future<Output = Response<Body>> + Send + 'static,
     {
-        let stand_in: StandIn = Arc::new(move |request, _| stand_in(request).boxed());
+        let stand_in: StandIn = Arc::new(move |request| stand_in(request).boxed());
         self.stand_ins.insert(id.to_owned(), stand_in);
         self
     }
@@ -133,6 +137,13 @@ impl Loader {
     /// What is wrong, and where in the manifest if it is there.
     pub fn load(self) -> Result<App, Error> {
         self.try_load().map_err(|error| Error::or(error, Error::Load))
+    }
+
+    /// Lets the server at `address` answer the requests for the component `id`, whose binary
+    /// need not exist then. One that gets no response is a 503 with `Retry-After`.
+    pub fn forward(mut self, id: &str, address: SocketAddr) -> Self {
+        self.forwards.insert(id.to_owned(), address);
+        self
     }
 
     /// Its manifest, with nothing but the selected components.
@@ -157,7 +168,7 @@ impl Loader {
 
     fn try_load(&self) -> anyhow::Result<App> {
         let manifest = self.manifest()?;
-        for id in self.stand_ins.keys() {
+        for id in self.stand_ins.keys().chain(self.forwards.keys()) {
             ensure!(
                 manifest.components.contains_key(id),
                 "there is no component `{id}` to replace"
@@ -168,7 +179,8 @@ impl Loader {
         // Nobody can call a component that no trigger names.
         let ids: BTreeSet<_> = manifest.triggers.iter().map(|trigger| &trigger.component).collect();
         let mut handlers = BTreeMap::new();
-        for id in ids.into_iter().filter(|id| !self.stand_ins.contains_key(*id)) {
+        let replaced = |id: &str| self.stand_ins.contains_key(id) || self.forwards.contains_key(id);
+        for id in ids.into_iter().filter(|id| !replaced(id)) {
             let compiled = compile(&compiler, &manifest, id)?;
             let pool = Pool::new(shared.component(id)?, compiled);
             let instances = PerThread::new(|| Instances::new(pool.clone()));
@@ -176,6 +188,11 @@ impl Loader {
         }
         for (id, stand_in) in &self.stand_ins {
             handlers.insert(id.clone(), Handler::StandIn(stand_in.clone()));
+        }
+        for (id, address) in &self.forwards {
+            let server = address.to_string().parse()?;
+            let network = Network::new(shared.sockets.share());
+            handlers.insert(id.clone(), Handler::Forward(Forward { server, network }));
         }
         let Shared { application, .. } = shared;
         let app = Arc::new(Inner {

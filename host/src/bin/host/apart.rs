@@ -3,7 +3,6 @@
 //! A process ends with its standard input, so none outlives this one. It has a process group
 //! of its own: Ctrl-C must not end it before the requests in flight are answered.
 
-use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::env;
 use std::io;
@@ -14,15 +13,16 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use futures::future::{join_all, try_join_all};
 use host::Loader;
-use host::manifest::Route;
+use host::manifest::{Route, Trigger};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
+use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use crate::{Options, output};
 
-/// When a process that has ended is started again.
+/// How long after its end a process is started again.
 const RESTART: Duration = Duration::from_secs(1);
 
 /// The processes. They end when this is dropped.
@@ -30,51 +30,48 @@ const RESTART: Duration = Duration::from_secs(1);
 pub struct Apart {
     processes: Vec<Process>,
     /// Where their temporary files are, which one that is killed can't remove.
-    _temporary: Option<TempDir>,
+    temporary: Option<TempDir>,
 }
 
 /// A process that serves a component.
 struct Process {
     id: String,
     address: SocketAddr,
+    /// Keeps its port until it is first started.
+    listener: Option<TcpListener>,
     command: Command,
-    running: Option<(Child, ChildStdin)>,
+    running: Option<Running>,
+}
+
+struct Running {
+    child: Child,
+    /// The process ends when this is closed. Within `child`, waiting for it would do that.
+    stdin: ChildStdin,
+    /// Passes on what the process writes to standard error.
+    errors: JoinHandle<()>,
 }
 
 impl Apart {
-    /// A process for each component that `loader` loads and that others can ask. Each serves
-    /// with `options`, at the ports from `first` on in the order of the manifest, or at free
-    /// ones if that is 0. A variable that leads to a sibling in the same process leads to the
-    /// sibling's process.
-    ///
-    /// # Errors
-    /// If the manifest or a variable is wrong, or there are not enough ports.
+    /// A process for each component that `loader` loads, with `options`, at the ports from
+    /// `first` on in the order of the manifest, or at free ones if that is 0. A variable that
+    /// leads to a sibling in the same process leads to the sibling's process.
     pub fn new(options: &Options, loader: &Loader, first: u16) -> Result<Self> {
-        let mut known = BTreeSet::new();
-        let mut triggers = loader.manifest()?.triggers;
-        triggers.retain(|trigger| matches!(trigger.route, Route::Public(_)));
-        triggers.retain(|trigger| known.insert(trigger.component.clone()));
-        let ids: Vec<_> = triggers.into_iter().map(|trigger| trigger.component).collect();
-        // None is closed before the last one is found.
-        let listeners = ids.iter().enumerate().map(|(index, id)| {
-            let port = if first == 0 { 0 } else { usize::from(first) + index };
+        let binary = env::current_exe().context("can't find the binary of this command")?;
+        let mut processes: Vec<Process> = Vec::new();
+        for Trigger { component: id, route } in loader.manifest()?.triggers {
+            if let Route::Private(_) = route {
+                bail!("the route of `{id}` is private, so no other process could ask it");
+            }
+            if processes.iter().any(|process| process.id == id) {
+                continue;
+            }
+            let port = if first == 0 { 0 } else { usize::from(first) + processes.len() };
             let listener = u16::try_from(port).map_err(io::Error::other);
             let listener = listener.and_then(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)));
-            listener.with_context(|| format!("`{id}` can't listen at port {port}"))
-        });
-        let listeners = listeners.collect::<Result<Vec<_>>>()?;
-        let addresses = listeners.iter().map(TcpListener::local_addr);
-        let addresses = addresses.collect::<io::Result<Vec<_>>>()?;
-        let mut values = loader.values()?;
-        for (id, address) in ids.iter().zip(&addresses) {
-            let here = format!("http://{id}.spin.internal");
-            let leads_here = values.values_mut().filter(|value| **value == here);
-            leads_here.for_each(|value| *value = format!("http://{address}"));
-        }
-        let this = env::current_exe().context("can't find the binary of this command")?;
-        let temporary = tempfile::tempdir().context("can't make a temporary folder")?;
-        let processes = ids.into_iter().zip(addresses).map(|(id, address)| {
-            let mut command = Command::new(&this);
+            let listener =
+                listener.with_context(|| format!("`{id}` can't listen at port {port}"))?;
+            let address = listener.local_addr()?;
+            let mut command = Command::new(&binary);
             command.args(["--no-build", "--stop-with-stdin", "--component-id", &id]);
             command.args(["--listen", &address.to_string(), "--from"]).arg(&options.from);
             if let Some(path) = &options.state_dir {
@@ -82,30 +79,42 @@ impl Apart {
             }
             command.args(options.quiet.then_some("--quiet"));
             command.args(options.watch.then_some("--watch"));
-            // Everybody on the machine can read arguments.
-            let name = |name: &String| format!("SPIN_VARIABLE_{}", name.to_uppercase());
-            command.envs(values.iter().map(|(key, value)| (name(key), value)));
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-            command.env("TMPDIR", temporary.path());
             command.process_group(0).kill_on_drop(true);
-            Process { id, address, command, running: None }
-        });
-        Ok(Self { processes: processes.collect(), _temporary: Some(temporary) })
+            let listener = Some(listener);
+            processes.push(Process { id, address, listener, command, running: None });
+        }
+        let mut variables = options.variables.clone();
+        for (name, value) in loader.values()? {
+            let is_at =
+                |process: &&Process| value == format!("http://{}.spin.internal", process.id);
+            let sibling = processes.iter().find(is_at);
+            variables.extend(sibling.map(|sibling| (name, format!("http://{}", sibling.address))));
+        }
+        for (name, value) in variables {
+            // Not as an argument, which everybody on the machine can read.
+            let name = format!("SPIN_VARIABLE_{}", name.to_uppercase());
+            processes.iter_mut().for_each(|process| _ = process.command.env(&name, &value));
+        }
+        Ok(Self { processes, temporary: None })
     }
 
     /// Lets `loader` forward the requests for each component to its process.
-    pub fn in_front(&self, loader: Loader) -> Loader {
+    pub fn forward_from(&self, loader: Loader) -> Loader {
         self.processes.iter().fold(loader, |loader, process| {
             loader.select(&process.id).forward(&process.id, process.address)
         })
     }
 
     /// Starts all of them, and returns once they serve.
-    ///
-    /// # Errors
-    /// If one of them can't be started, or ends before it serves.
     pub async fn start(&mut self) -> Result<()> {
-        try_join_all(self.processes.iter_mut().map(Process::start)).await.map(drop)
+        let temporary = tempfile::tempdir().context("can't make a temporary folder")?;
+        let temporary = self.temporary.insert(temporary).path();
+        let starting = self.processes.iter_mut().map(|process| {
+            process.command.env("TMPDIR", temporary);
+            process.start()
+        });
+        try_join_all(starting).await.map(drop)
     }
 
     /// Starts each of them again when it ends, until `serving` is ready. Then ends all of them,
@@ -122,7 +131,8 @@ impl Apart {
 
 impl Process {
     async fn start(&mut self) -> Result<()> {
-        let Self { id, address, command, .. } = self;
+        let Self { id, address, listener, command, .. } = self;
+        drop(listener.take());
         let child = command.spawn();
         let mut child = child.with_context(|| format!("can't start a process for `{id}`"))?;
         let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
@@ -137,20 +147,21 @@ impl Process {
         let first = BufReader::new(stdout).lines().next_line().await?;
         if first.is_none_or(|line| !line.starts_with("Serving")) {
             let status = child.wait().await?;
-            // They say why.
+            // Its last lines say why.
             _ = errors.await;
             bail!("the process of `{id}` ended before it served anything: {status}");
         }
         let process = child.id().unwrap_or_default();
         output::component(id, &format!("process {process} serves http://{address}"));
-        self.running = Some((child, stdin));
+        self.running = Some(Running { child, stdin, errors });
         Ok(())
     }
 
     async fn keep(&mut self) -> Infallible {
         loop {
-            if let Some((child, _)) = &mut self.running {
+            if let Some(Running { child, errors, .. }) = &mut self.running {
                 let status = child.wait().await.map(|it| it.to_string()).unwrap_or_default();
+                _ = errors.await;
                 let line = format!("the process ended ({status}), and starts again in {RESTART:?}");
                 output::component(&self.id, &line);
             }
@@ -163,9 +174,10 @@ impl Process {
     }
 
     async fn stop(&mut self) {
-        if let Some((mut child, stdin)) = self.running.take() {
+        if let Some(Running { mut child, stdin, errors }) = self.running.take() {
             drop(stdin);
             _ = child.wait().await;
+            _ = errors.await;
         }
     }
 }

@@ -7,15 +7,16 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::thread;
 
 use anyhow::{Result, bail};
 use clap::Parser;
 use host::{App, Builder, Loader, Server, Traces, Watch};
 use mimalloc::MiMalloc;
+use rustix::process;
 use tokio::runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
-use tokio::task::spawn_blocking;
 
 use crate::apart::Apart;
 
@@ -117,6 +118,9 @@ fn main() -> ExitCode {
 }
 
 async fn run(options: Options) -> Result<()> {
+    if options.stop_with_stdin {
+        stop_with_stdin();
+    }
     let builder = (!options.no_build).then(|| Builder::with_cargo(toolchain::environment));
     let log = output::log(options.quiet);
     let (traces, exporter) = Traces::from_environment(&log)?;
@@ -132,7 +136,7 @@ async fn run(options: Options) -> Result<()> {
     }
     let apart = options.apart.map(|first| Apart::new(&options, &loader, first)).transpose()?;
     let mut apart = apart.unwrap_or_default();
-    loader = apart.in_front(loader);
+    loader = apart.forward_from(loader);
     let (app, watch) = if options.watch {
         let mut watch = Watch::new(loader, builder)?;
         (watch.first_version().await?, Some(watch))
@@ -141,9 +145,7 @@ async fn run(options: Options) -> Result<()> {
             output::stderr("Building the components, which takes about a minute the first time");
             builder.build_all(&options.from)?;
         }
-        if !options.stop_with_stdin {
-            output::stderr("Loading the components");
-        }
+        output::stderr("Loading the components");
         (loader.load()?, None)
     };
     let mut server = if options.find_free_port {
@@ -154,8 +156,11 @@ async fn run(options: Options) -> Result<()> {
     if options.access_log {
         server = server.log_access(output::stdout);
     }
-    apart.start().await?;
     let mut signals = Signals::new()?;
+    tokio::select! {
+        started = apart.start() => started?,
+        () = signals.next() => bail!("stopped before it served anything"),
+    }
     // Whoever started this may have closed its output.
     _ = print_routes(&server.served().app(), &format!("http://{}", server.address()));
     if let Some(watch) = watch {
@@ -163,10 +168,7 @@ async fn run(options: Options) -> Result<()> {
     }
     let (stop, stopped) = oneshot::channel::<()>();
     let twice = async {
-        tokio::select! {
-            () = signals.next() => {}
-            () = end_of_stdin(), if options.stop_with_stdin => {}
-        }
+        signals.next().await;
         drop(stop);
         signals.next().await;
     };
@@ -202,9 +204,12 @@ impl Signals {
     }
 }
 
-/// Waits until standard input is closed.
-async fn end_of_stdin() {
-    _ = spawn_blocking(|| io::copy(&mut io::stdin(), &mut io::sink())).await;
+/// Sends this process a SIGTERM once its standard input is closed.
+fn stop_with_stdin() {
+    thread::spawn(|| {
+        _ = io::copy(&mut io::stdin(), &mut io::sink());
+        _ = process::kill_process(process::getpid(), process::Signal::TERM);
+    });
 }
 
 /// Prints the address and the routes, as `spin up` does.
