@@ -35,7 +35,7 @@ SIBLING_TIMEOUT = 2
 # To each sibling: no fewer than threads.
 CONNECTIONS = 32
 # The `type` of a problem, by status.
-TYPES = {502: "SiblingNonsense", 503: "SiblingUnavailable", 504: "SiblingTimeout"}
+TYPES = {502: "SiblingBadResponse", 503: "SiblingUnavailable", 504: "SiblingTimeout"}
 
 
 def create(service):

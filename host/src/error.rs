@@ -26,7 +26,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// `error` as what it is; as a `kind` of its own if it is none of these.
+    /// Keeps `error` if it is one of these already, and wraps it as `kind` otherwise.
     pub(crate) fn or(error: anyhow::Error, kind: fn(anyhow::Error) -> Self) -> Self {
         error.downcast().unwrap_or_else(kind)
     }

@@ -34,16 +34,16 @@ fn count() -> usize {
     *CORES
 }
 
-/// A `T` for each shard. A thread that is no shard has that of the first one.
+/// A `T` for each shard. Other threads use that of the first one.
 pub struct PerThread<T>(Vec<T>);
 
 impl<T> PerThread<T> {
-    /// What `make` makes for each of them.
+    /// Makes one for each shard.
     pub fn new(make: impl FnMut() -> T) -> Self {
         Self(iter::repeat_with(make).take(count()).collect())
     }
 
-    /// That of this thread.
+    /// The value of this thread.
     pub fn get(&self) -> &T {
         &self.0[CURRENT.get()]
     }

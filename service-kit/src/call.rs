@@ -24,8 +24,8 @@ pub enum CallError {
     Rejected(String),
 }
 
-/// What the function `name` of the service `id` answers, which a sibling has called. Logs
-/// why it fails.
+/// Runs `answer` for a composed sibling that has called the function `name` of the service
+/// `id`, and logs why it fails.
 ///
 /// # Errors
 /// The problem of `answer`, as far as the caller is told.
@@ -84,7 +84,7 @@ impl ComposedSibling {
         timed(request, self.0, before_deadline(request, self.0, name, answer)).await
     }
 
-    /// The problem that what the function `name` has given can't be used.
+    /// A 502: the result of the function `name` can't be used.
     pub fn bad_gateway(&self, name: &str, cause: impl ToString) -> Problem {
         Problem::bad_gateway(self.0, format!("{name}: {}", cause.to_string()))
     }

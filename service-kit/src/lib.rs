@@ -71,9 +71,9 @@
 //! itself. A write needs the token in the variable `write_token`, if that is not empty; a
 //! component without that variable answers it with a 500. A request that fails with a 5xx
 //! writes one line to standard error, a JSON object with the request's id and, in its
-//! message, method, path and cause; a call, with the name of its function. A sibling gets the request's id, and its trace
-//! (`traceparent` and `tracestate`); one that is composed with the service gets id and
-//! `traceparent` as a [`Context`].
+//! message, method, path and cause; a call, with the name of its function. A sibling gets the
+//! request's id, and its trace (`traceparent` and `tracestate`); one that is composed with the
+//! service gets id and `traceparent` as a [`Context`].
 //!
 //! The kit keeps nothing about a request. A [`DataFile`], a [`Table`] and a [`Variable`]
 //! are `static`s of the service, and keep what they have read or opened for as long as

@@ -18,7 +18,7 @@ pub struct Problem {
     pub(crate) detail: String,
     /// The name of the response in the description of the API, if the status does not say
     /// it all.
-    response: Option<&'static str>,
+    response_name: Option<&'static str>,
     /// A header that the status demands.
     pub(crate) header: Option<(HeaderName, &'static str)>,
     /// What the log says; nothing where the client is at fault.
@@ -37,7 +37,7 @@ struct Document<'a> {
 
 impl Problem {
     fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into(), response: None, header: None, cause: None }
+        Self { status, detail: detail.into(), response_name: None, header: None, cause: None }
     }
 
     /// 400: the request is malformed.
@@ -70,10 +70,10 @@ impl Problem {
         Self::new(StatusCode::REQUEST_TIMEOUT, "The body did not arrive in time.")
     }
 
-    /// 409: the state of the resource does not allow it. `response` is the name of a
+    /// 409: the state of the resource does not allow it. `response_name` is that of a
     /// response in `components/home/openapi.json`.
-    pub fn conflict(response: &'static str, detail: impl Into<String>) -> Self {
-        Self { response: Some(response), ..Self::new(StatusCode::CONFLICT, detail) }
+    pub fn conflict(response_name: &'static str, detail: impl Into<String>) -> Self {
+        Self { response_name: Some(response_name), ..Self::new(StatusCode::CONFLICT, detail) }
     }
 
     /// 412: the resource does not meet the conditions of the request.
@@ -111,28 +111,29 @@ impl Problem {
     pub fn bad_gateway(sibling: &str, cause: impl ToString) -> Self {
         let detail = format!("The service `{sibling}` sent a response that can't be used.");
         let problem = Self::new(StatusCode::BAD_GATEWAY, detail);
-        Self { response: Some("SiblingNonsense"), ..problem }.caused_by(sibling, cause)
+        Self { response_name: Some("SiblingBadResponse"), ..problem }.caused_by(sibling, cause)
     }
 
     /// 503: `sibling` can't be reached, or answered with a 5xx.
     pub fn sibling_unavailable(sibling: &str, cause: impl ToString) -> Self {
         let detail = format!("The service `{sibling}` is not available; try again later.");
         let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, detail).try_again();
-        Self { response: Some("SiblingUnavailable"), ..problem }.caused_by(sibling, cause)
+        Self { response_name: Some("SiblingUnavailable"), ..problem }.caused_by(sibling, cause)
     }
 
     /// 503: the database can't be used.
     pub fn database_unavailable(cause: impl ToString) -> Self {
         let detail = "The database of this service is not available; try again later.";
         let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, detail).try_again();
-        Self { response: Some("DatabaseUnavailable"), ..problem }.caused_by("the database", cause)
+        Self { response_name: Some("DatabaseUnavailable"), ..problem }
+            .caused_by("the database", cause)
     }
 
     /// 504: `sibling` did not answer before the deadline.
     pub fn gateway_timeout(sibling: &str, cause: impl ToString) -> Self {
         let detail = format!("The service `{sibling}` did not answer in time; try again later.");
         let problem = Self::new(StatusCode::GATEWAY_TIMEOUT, detail).try_again();
-        Self { response: Some("SiblingTimeout"), ..problem }.caused_by(sibling, cause)
+        Self { response_name: Some("SiblingTimeout"), ..problem }.caused_by(sibling, cause)
     }
 
     /// Adds `Retry-After`, in seconds.
@@ -152,7 +153,7 @@ impl Problem {
             status: self.status.as_u16(),
             title: self.status.canonical_reason().unwrap_or_default(),
             // `about:blank`: the status says it all (RFC 9457, section 4.2.1).
-            r#type: self.response.map_or("about:blank".to_owned(), |response| {
+            r#type: self.response_name.map_or("about:blank".to_owned(), |response| {
                 format!("/openapi.json#/components/responses/{response}")
             }),
         };

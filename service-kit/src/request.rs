@@ -241,7 +241,7 @@ impl Request {
     }
 
     /// What nobody has read of the body. Nothing if the client waits for permission to
-    /// send it (RFC 9110, section 10.1.1): to read would give that.
+    /// send it (RFC 9110, section 10.1.1), because reading the body would give that.
     pub(crate) fn into_unread_body(self) -> Option<Body> {
         let body = self.body.take()?;
         (body.is_started || !self.has_header(&EXPECT)).then_some(body)

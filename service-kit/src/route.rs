@@ -20,8 +20,8 @@ static WRITE_TOKEN: Variable<String> = Variable::new("write_token", None, "a tex
 
 /// The handlers of a path.
 ///
-/// A handler is a future, which does nothing before it is awaited. So those of other
-/// methods never run.
+/// A handler is a future, which does nothing before it is awaited. So the
+/// handlers of other methods never run.
 pub struct Route<'a> {
     /// The handler of GET and HEAD. Without one, no service answers at this path.
     pub(crate) get: Option<Handler<'a>>,
@@ -51,7 +51,7 @@ impl<'a> Route<'a> {
         delete: impl Future<Output = Result<Response, Problem>> + 'a,
     ) -> Self {
         // Only this future knows the table and the token. So components that write nothing
-        // import neither SQLite nor variables.
+        // import neither for it.
         let change = change(request, table, Box::pin(put), Box::pin(delete));
         Self { change: Some(Box::pin(change)), ..self }
     }

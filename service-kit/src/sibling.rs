@@ -170,8 +170,8 @@ pub(crate) async fn timed<T>(
     answer
 }
 
-/// What the service `id` gives for `what`, a path or a function, if it does so before the
-/// deadline of `request`.
+/// Waits for `answer`, until the deadline of `request`. A problem names the service `id`, and
+/// its cause names `what` was asked: a path or a function.
 ///
 /// The kit has its own timer because Spin does not enforce the time-outs of a
 /// request's options on chained requests.

@@ -15,8 +15,7 @@ use crate::log;
 use crate::problem::Problem;
 use crate::wasi::Connection;
 
-/// How often a write is tried that is refused, although what refused it is gone: somebody
-/// else was faster.
+/// How often a write is tried that somebody else was faster to make.
 pub const ATTEMPTS: usize = 20;
 
 /// The version of each table of the database, which services that are deployed apart may
@@ -113,7 +112,7 @@ impl Table {
     }
 
     /// What to answer after [`ATTEMPTS`].
-    pub fn contended(&self) -> Problem {
+    pub fn changed_too_often(&self) -> Problem {
         Problem::database_unavailable(format!("`{}` changed too often meanwhile", self.name))
     }
 

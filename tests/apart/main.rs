@@ -5,6 +5,7 @@ mod processes;
 mod services;
 mod traces;
 
+use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
@@ -20,21 +21,17 @@ use services::Services;
 /// How long services wait for siblings, in milliseconds, where a test lets one fail.
 const DEADLINE: u32 = 1_000;
 
-/// The modules of the black-box suite that ask the server at `APP_URL`.
-const BLACK_BOX: [&str; 13] = [
-    "bookings::",
-    "conventions::",
-    "exactness::",
-    "home::",
-    "movies::",
-    "openapi::",
-    "robustness::",
-    "showtimes::",
-    "timing::",
-    "todo_lists::",
-    "todo_users::",
-    "users::",
-    "writes::",
+/// The modules of the black-box suite that do not ask the server at `APP_URL`.
+const IN_PROCESS: [&str; 9] = [
+    "architecture::",
+    "calls::",
+    "data::",
+    "database::",
+    "deadlines::",
+    "failures::",
+    "logs::",
+    "numbers::",
+    "siblings::",
 ];
 
 /// Keeps a test that needs the whole machine from those whose services have a deadline.
@@ -114,7 +111,7 @@ fn listen(answer: impl Fn(TcpStream) -> io::Result<()> + Send + Sync + 'static) 
 fn check_with_the_black_box_suite(address: &str, threads: &str) {
     let output = Command::new(env!("CARGO"))
         .args(["test", "--quiet", "--test", "api", "--"])
-        .args(BLACK_BOX)
+        .args(IN_PROCESS.iter().flat_map(|module| ["--skip", module]))
         .current_dir(support::folder(""))
         .env("APP_URL", format!("http://{address}"))
         .env("RUST_TEST_THREADS", threads)
@@ -187,7 +184,7 @@ fn a_sibling_that_is_replaced_by_nonsense_is_reported_as_what_it_is() {
         _ = client.read(&mut [0; 4096])?;
         client.write_all(nonsense.read().unwrap().as_bytes())
     });
-    for sibling in ["bookings", "movies", "showtimes", "todo-lists", "todo-users", "users"] {
+    for sibling in BTreeSet::from_iter(calls().iter().map(|call| call.sibling)) {
         let variable = format!("{}_url=http://{address}", sibling.replace('-', "_"));
         let services = Services::start_with(DEADLINE, |command| {
             command.args(["--variable", &variable]);

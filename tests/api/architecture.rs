@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use host::manifest::{Manifest, Route};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::application;
 use crate::openapi::{DOCUMENT, Operation, operations, routes};
@@ -64,31 +64,6 @@ fn every_data_file_is_seen_by_exactly_one_component_and_no_component_sees_anothe
     assert_eq!(seen, data.chain([document]).collect());
 }
 
-#[test]
-fn the_services_of_the_document_are_those_of_the_manifest() {
-    let manifest = manifest();
-    let files = data_files(&manifest);
-    for (id, component) in &manifest.components {
-        let triggers = manifest.triggers.iter().filter(|trigger| trigger.component == *id);
-        let routes = triggers.filter_map(|trigger| match &trigger.route {
-            Route::Public(route) => route.strip_suffix("/..."),
-            Route::Private(_) => None,
-        });
-        let mut service = json!({
-            "routes": routes.collect::<Vec<_>>(),
-            "data": files[id.as_str()][0],
-            "source": format!("components/{id}/src/lib.rs"),
-        });
-        if !component.sqlite_databases.is_empty() {
-            service["database"] = true.into();
-        }
-        assert_eq!(DOCUMENT["x-services"][id], service, "{id} in `x-services` of openapi.json");
-        assert!(support::folder(service["source"].as_str().unwrap()).is_file(), "{id}");
-    }
-    let services = DOCUMENT["x-services"].as_object().unwrap();
-    assert_eq!(services.len(), manifest.components.len(), "{:?}", services.keys());
-}
-
 /// The variable that says where the component `id` is.
 pub fn url_variable(id: &str) -> String {
     format!("{}_url", id.replace('-', "_"))
@@ -109,73 +84,25 @@ fn every_component_may_call_exactly_the_siblings_that_its_operations_ask() {
     }
 }
 
-/// The packages that each component imports of Spin, and whether it sends requests.
-const IMPORTS: [(&str, &[&str], bool); 7] = [
-    ("bookings", &["spin:sqlite", "spin:variables"], true),
-    ("home", &[], false),
-    ("movies", &[], false),
-    ("showtimes", &[], false),
-    ("todo-lists", &["spin:sqlite", "spin:variables"], true),
-    ("todo-users", &["spin:variables"], true),
-    ("users", &["spin:variables"], true),
-];
-
 #[test]
-fn every_component_imports_what_it_needs_and_what_the_manifest_gives_it() {
+fn every_component_imports_what_the_manifest_gives_it_and_nothing_else() {
     let manifest = manifest();
-    assert!(manifest.components.keys().eq(IMPORTS.iter().map(|(id, ..)| id)));
-    for ((id, component), (_, of_spin, sends)) in manifest.components.iter().zip(IMPORTS) {
+    for (id, component) in &manifest.components {
         let binary = fs::read(application().join(component.source.get_ref())).unwrap();
         let text = String::from_utf8_lossy(&binary);
         let packages = text.split("spin:").skip(1).filter_map(|rest| rest.split_once('/'));
-        let packages = packages.map(|(name, _)| format!("spin:{name}"));
-        assert_eq!(
-            packages.collect::<BTreeSet<_>>(),
-            of_spin.iter().map(|name| name.to_string()).collect(),
-            "{id}"
-        );
-        assert_eq!(text.contains("wasi:http/client"), sends, "{id}");
-        let imports = |name| of_spin.contains(&name);
-        assert_eq!(imports("spin:sqlite"), !component.sqlite_databases.is_empty(), "{id}");
-        assert_eq!(imports("spin:variables"), !component.variables.is_empty(), "{id}");
+        let packages: BTreeSet<_> = packages.map(|(name, _)| name).collect();
+        let given = [
+            ("sqlite", !component.sqlite_databases.is_empty()),
+            ("variables", !component.variables.is_empty()),
+        ];
+        let given = given.into_iter().filter(|(_, is_given)| *is_given).map(|(name, _)| name);
+        assert_eq!(packages, given.collect(), "what {id} imports of Spin, and is given");
+        let sends = text.contains("wasi:http/client");
+        assert_eq!(sends, !component.allowed_outbound_hosts.is_empty(), "whether {id} sends");
         let writes =
             operations().any(|one| one.method != "GET" && component_of(&manifest, one.path) == *id);
-        assert_eq!(imports("spin:sqlite"), writes, "{id}");
-    }
-}
-
-#[test]
-fn every_operation_that_asks_siblings_documents_their_failures() {
-    for operation in operations() {
-        let asks = !operation.asks.is_empty();
-        for status in [502, 504] {
-            assert_eq!(operation.documents(status), asks, "{}: {status}", operation.path);
-        }
-        assert!(operation.documents(503) || !asks, "{}", operation.path);
-    }
-}
-
-#[test]
-fn the_readme_has_a_row_for_every_route_with_its_service_and_its_siblings() {
-    let manifest = manifest();
-    let readme = fs::read_to_string(support::folder("README.md")).unwrap();
-    let section = readme.split("## Routes").nth(1).unwrap().split("\n## ").next().unwrap();
-    let rows: BTreeMap<_, _> = section
-        .lines()
-        .filter(|line| line.starts_with("| `"))
-        .map(|line| {
-            let cells: Vec<_> = line.split('|').map(quoted).collect();
-            let [_, route, _, service, asks, _] = &cells[..] else { panic!("{line}") };
-            (route[0], (service.clone(), BTreeSet::from_iter(asks.iter().copied())))
-        })
-        .collect();
-    let routes = routes();
-    assert_eq!(rows.keys().collect::<Vec<_>>(), routes.keys().collect::<Vec<_>>());
-    for (route, Operation { path, .. }) in routes {
-        let (service, asked) = &rows[route];
-        let asks = operations().filter(|operation| operation.path == path);
-        assert_eq!(*service, [component_of(&manifest, path)], "{route}");
-        assert_eq!(*asked, asks.flat_map(|operation| operation.asks).collect(), "{route}");
+        assert_eq!(packages.contains("sqlite"), writes, "whether {id} writes");
     }
 }
 
@@ -184,26 +111,193 @@ fn quoted(cell: &str) -> Vec<&str> {
     cell.split('`').skip(1).step_by(2).collect()
 }
 
+/// What a file lacks, and what to write there.
+#[derive(Default)]
+struct Missing(Vec<String>);
+
+impl Missing {
+    fn unless(&mut self, is_there: bool, what: &str, place: &str, text: impl AsRef<str>) {
+        if !is_there {
+            self.0.push(format!("`{what}` is missing in {place}: {}", text.as_ref()));
+        }
+    }
+}
+
+impl Drop for Missing {
+    fn drop(&mut self) {
+        assert!(self.0.is_empty() || std::thread::panicking(), "\n{}\n", self.0.join("\n"));
+    }
+}
+
 #[test]
-fn every_component_has_a_crate_a_build_command_a_documented_path_and_a_test_file() {
+fn every_service_is_in_every_file_that_must_have_it() {
     let manifest = manifest();
-    let ids: Vec<_> = manifest.components.keys().cloned().collect();
-    let crates = support::folder("components").read_dir().expect("a folder");
-    let mut crates: Vec<_> =
-        crates.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    crates.sort();
-    assert_eq!(ids, crates);
-    let documented: BTreeSet<_> =
-        operations().map(|operation| component_of(&manifest, operation.path)).collect();
+    let read = |path: &str| fs::read_to_string(support::folder(path)).expect("a file");
+    let composed = Manifest::read(&support::folder("spin.composed.toml")).expect("a manifest");
+    let split: Vec<Value> =
+        serde_saphyr::from_multiple(&read("deploy/spinkube/split.yaml")).expect("YAML");
+    let deployed: BTreeSet<_> = split
+        .iter()
+        .flat_map(|app| app["spec"]["components"].as_array().into_iter().flatten())
+        .filter_map(Value::as_str)
+        .collect();
+    let data = data_files(&manifest);
+    let mut missing = Missing::default();
     for (id, component) in &manifest.components {
         let name = id.replace('-', "_");
+        let is_crate = support::folder(&format!("components/{id}/Cargo.toml")).is_file();
+        missing.unless(is_crate, id, "components/", "a crate in a folder of that name");
+        let place = format!("spin.toml, under [component.{id}]");
         let binary = format!("target/wasm32-wasip2/release/{name}.wasm");
-        assert_eq!(*component.source.get_ref(), binary, "{id}");
-        let build = component.build.as_ref().expect("a build command");
+        let source = format!("source = {binary:?}");
+        missing.unless(*component.source.get_ref() == binary, id, &place, source);
+        let build = component.build.as_ref();
         let command = format!("cargo build --target wasm32-wasip2 --release -p {id}");
-        assert_eq!(build.command.as_slice(), [command], "{id}");
-        assert!(documented.contains(id), "openapi.json has no path of {id}");
-        let tests = format!("mod {name};");
-        assert!(include_str!("main.rs").lines().any(|line| line == tests), "{id} has no tests");
+        let is_built = build.is_some_and(|build| build.command.as_slice() == [command.as_str()]);
+        missing.unless(is_built, id, &place, format!("build.command = {command:?}"));
+        for watched in [format!("components/{id}/**/*"), "service-kit/**/*".to_owned()] {
+            let is_watched = build.is_some_and(|build| build.watch.contains(&watched));
+            missing.unless(is_watched, id, &place, format!("{watched:?} in build.watch"));
+        }
+        let is_composed = composed.components.contains_key(id);
+        missing.unless(is_composed, id, "spin.composed.toml", "the same as in spin.toml");
+        let is_deployed = deployed.contains(id.as_str());
+        let place = "deploy/spinkube/split.yaml";
+        missing.unless(is_deployed, id, place, format!("{id} under `components` of a SpinApp"));
+        let triggers = manifest.triggers.iter().filter(|trigger| trigger.component == *id);
+        let routes = triggers.filter_map(|trigger| match &trigger.route {
+            Route::Public(route) => route.strip_suffix("/..."),
+            Route::Private(_) => None,
+        });
+        let mut service = json!({
+            "routes": routes.collect::<Vec<_>>(),
+            "data": data[id.as_str()].first(),
+            "source": format!("components/{id}/src/lib.rs"),
+        });
+        if !component.sqlite_databases.is_empty() {
+            service["database"] = true.into();
+        }
+        let place = "components/home/openapi.json, under `x-services`";
+        let text = format!("{id:?}: {service}");
+        missing.unless(DOCUMENT["x-services"][id] == service, id, place, text);
+        let is_tested = include_str!("main.rs").lines().any(|line| line == format!("mod {name};"));
+        let text = format!("`mod {name};`, and tests in {name}.rs");
+        missing.unless(is_tested, id, "tests/api/main.rs", text);
+        let is_drawn = diagram().iter().any(|(from, to)| from == id || to == id);
+        missing.unless(is_drawn, id, "the diagram of README.md", format!("a line `{id}`"));
+        let mut own = operations().filter(|one| component_of(&manifest, one.path) == *id);
+        let place = "components/home/openapi.json, under `paths`";
+        missing.unless(own.next().is_some(), id, place, "every path of it");
     }
+    let crates = support::folder("components").read_dir().expect("a folder");
+    let crates = crates.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let services = DOCUMENT["x-services"].as_object().unwrap().keys().cloned();
+    for id in crates.filter(|name| !name.contains('.')).chain(services) {
+        let is_there = manifest.components.contains_key(&id);
+        missing.unless(is_there, &id, "spin.toml", format!("[component.{id}], and its trigger"));
+    }
+}
+
+#[test]
+fn every_operation_documents_what_all_of_them_have() {
+    let mut missing = Missing::default();
+    for operation in operations() {
+        let Operation { method, path, description, .. } = &operation;
+        let place = format!("components/home/openapi.json, under {method} {path}");
+        let mut refer = |list: &str, name: &str, key: &str| {
+            let reference = json!({ "$ref": format!("#/components/{list}/{name}") });
+            let found = match key {
+                "" => description[list].as_array().is_some_and(|all| all.contains(&reference)),
+                key => !description[list][key].is_null(),
+            };
+            let key = if key.is_empty() { String::new() } else { format!("{key:?}: ") };
+            missing.unless(found, name, &place, format!("{key}{reference} in `{list}`"));
+        };
+        for name in ["if_match", "if_none_match", "request_id"] {
+            refer("parameters", name, "");
+        }
+        refer("responses", "PreconditionFailed", "412");
+        if operation.method == "GET" {
+            refer("responses", "NotModified", "304");
+        }
+        if path.contains('{') {
+            refer("responses", "BadRequest", "400");
+            refer("responses", "NotFound", "404");
+        }
+        if operation.asks.is_empty() {
+            let some = operation.documents(502) || operation.documents(504);
+            assert!(!some, "{place}: failures of siblings, but `x-asks` names none");
+        } else {
+            refer("responses", "SiblingBadResponse", "502");
+            refer("responses", "SiblingUnavailable", "503");
+            refer("responses", "SiblingTimeout", "504");
+        }
+        let content = &description["responses"]["200"]["content"]["application/json"];
+        let has_example = content["examples"].as_object().is_some_and(|all| !all.is_empty());
+        let is_of_home = component_of(&manifest(), path) == "home";
+        let needs_none = operation.method != "GET" || is_of_home || content.is_null();
+        let text = "the `examples` of the response 200, each with `x-request` and `value`";
+        missing.unless(has_example || needs_none, "examples", &place, text);
+    }
+}
+
+#[test]
+fn the_readme_has_a_row_for_every_route_with_its_service_and_its_siblings() {
+    let manifest = manifest();
+    let readme = fs::read_to_string(support::folder("README.md")).unwrap();
+    let section = readme.split("## Routes").nth(1).unwrap().split("\n## ").next().unwrap();
+    let mut rows: BTreeMap<_, _> = section
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .map(|line| {
+            let cells: Vec<_> = line.split('|').map(quoted).collect();
+            let [_, route, _, service, asks, _] = &cells[..] else { panic!("{line}") };
+            (route[0], (service.clone(), BTreeSet::from_iter(asks.iter().copied())))
+        })
+        .collect();
+    let mut missing = Missing::default();
+    for (route, Operation { path, .. }) in routes() {
+        let (id, asks) =
+            (component_of(&manifest, path), operations().filter(|one| one.path == path));
+        let asked: BTreeSet<_> = asks.flat_map(|operation| operation.asks).collect();
+        let row =
+            format!("| `{route}` | … | `{id}` | {} |", Vec::from_iter(asked.clone()).join(" "));
+        let is_there = rows.remove(route) == Some((vec![id.as_str()], asked));
+        missing.unless(is_there, route, "README.md, under Routes", row);
+    }
+    for route in rows.keys() {
+        missing.unless(false, route, "components/home/openapi.json", "`x-uris` of a path");
+    }
+}
+
+/// The arrows of the README's diagram, and the services without one as an arrow to nowhere.
+fn diagram() -> BTreeSet<(String, String)> {
+    let readme = fs::read_to_string(support::folder("README.md")).unwrap();
+    let diagram = readme.split("```").find_map(|block| block.strip_prefix("mermaid\n"));
+    let lines = diagram.expect("a diagram").lines().map(str::trim);
+    let lines = lines.filter(|line| !line.contains("---") && !line.contains("graph"));
+    let arrows = lines.map(|line| match line.split_once("-->") {
+        Some((from, to)) => (from.split_whitespace().next().unwrap_or_default(), to.trim()),
+        None => (line, ""),
+    });
+    arrows.map(|(from, to)| (from.to_owned(), to.to_owned())).collect()
+}
+
+#[test]
+fn the_readme_draws_whom_each_service_asks() {
+    let manifest = manifest();
+    let asked = operations().flat_map(|one| {
+        let id = component_of(&manifest, one.path);
+        one.asks.into_iter().map(move |sibling| (id.clone(), sibling.to_owned()))
+    });
+    let asked: BTreeSet<_> = asked.collect();
+    let drawn = diagram();
+    let mut missing = Missing::default();
+    for (from, to) in &asked {
+        let arrow = format!("{from} --> {to}");
+        missing.unless(drawn.contains(&(from.clone(), to.clone())), from, "the diagram", arrow);
+    }
+    let mut wrong = drawn;
+    wrong.retain(|arrow| !arrow.1.is_empty() && !asked.contains(arrow));
+    assert!(wrong.is_empty(), "nobody asks so: {wrong:?}");
 }

@@ -1,4 +1,5 @@
-//! The figures in bench/README.md, and in its picture, are those of the benchmark's last run.
+//! The figures in bench/README.md, in its picture and in README.md are those of the
+//! benchmark's last run.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -37,6 +38,30 @@ fn the_picture_shows_what_the_benchmark_wrote() {
             let bar = format!("{side} {}", thousands(&run["per_second"]));
             assert!(picture.contains(&bar), "{name}: {bar}");
         }
+    }
+}
+
+#[test]
+fn the_ratios_in_the_readme_are_those_of_the_figures() {
+    let read = |path| fs::read_to_string(support::folder(path)).expect("a file");
+    let results: Value = serde_json::from_str(&read("bench/results.json")).expect("results");
+    let ratios = |figure: &str, side: &str| {
+        let ratio = |name: &str| {
+            let runs = &results["load"][name];
+            let value = |side: &str| runs[side][figure].as_f64().expect("a number");
+            value(side) / value("together")
+        };
+        let [bookings, suggested] =
+            ["bookings", "suggested"].map(|end| ratio(&format!("/users/<username>/{end}")));
+        format!("{bookings:.2} and {suggested:.2}")
+    };
+    for (label, figure) in [
+        ("fan-outs/s, bookings and suggestions, as a multiple", "per_second"),
+        ("CPU for each of them", "cpu_us"),
+    ] {
+        let (composed, apart) = (ratios(figure, "composed"), ratios(figure, "apart"));
+        let row = format!("| {label} | 1 | {composed} | {apart} |");
+        assert!(read("README.md").contains(&row), "README.md lacks {row}");
     }
 }
 

@@ -1,5 +1,5 @@
-//! What a fault in `movies` does to the client that caused it, and to all others. The tables
-//! in README.md have these results.
+//! What a fault in `movies` does to the client that caused it, and to all others. The table
+//! in bench/README.md has these results.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};

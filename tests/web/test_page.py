@@ -1,7 +1,9 @@
 """The front page as a whole: what it loads, shows, and says when something fails."""
 
 import json
+import os
 import re
+import subprocess
 from collections.abc import Callable
 from time import monotonic
 from urllib.parse import urlparse
@@ -163,6 +165,25 @@ def test_a_server_that_is_gone_is_an_error_until_it_is_back(serve, visit):
     serve("--listen", server.url.removeprefix("http://"))
     expect(page.get_by_role("region", name="Your bookings").get_by_role("link")).to_be_visible()
     expect(page.get_by_text("can’t be reached")).to_have_count(0)
+
+
+@pytest.mark.skipif("WEB_SERVER" in os.environ, reason="only the local host has --apart")
+def test_a_process_that_is_killed_again_and_again_takes_only_the_parts_that_need_it(serve, visit):
+    server = serve("--apart")
+    page = visit(f"{server.url}/#dwight_schrute&date=20151201&todo=saurabh_badhwar")
+    expect_loaded(page)
+    suggestions = page.get_by_role("region", name="You might like")
+    children = ["--parent", str(server.process.pid)]
+    for username in ("chris_rivers", "michael_scott", "chris_rivers"):
+        subprocess.run(["pkill", "-KILL", *children, "--full", "component-id movies"], check=True)
+        page.get_by_label("User", exact=True).select_option(username)
+        expect(suggestions).to_contain_text("The service `movies` is not available; try again later.")
+        expect(page.get_by_role("region", name="To-do").get_by_role("article")).to_have_count(2)
+        deadline = monotonic() + 20
+        while not page.request.get(f"{server.url}/movies").ok:
+            assert monotonic() < deadline, "no other process"
+        suggestions.get_by_role("button", name="Try again").click()
+        expect(suggestions.get_by_role("listitem").first).to_be_visible()
 
 
 def test_the_token_is_asked_for_once_and_kept_for_the_tab(serve, visit, check_accessibility):

@@ -101,7 +101,7 @@ async fn book(request: &Request, booking: Booking<'_>) -> Result<Response, Probl
         }
         // Somebody has cancelled since the booking was refused.
     }
-    Err(TABLE.contended())
+    Err(TABLE.changed_too_often())
 }
 
 async fn cancel(request: &Request, booking: Booking<'_>) -> Result<Response, Problem> {

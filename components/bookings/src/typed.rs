@@ -1,4 +1,4 @@
-//! What siblings call that are composed with this component: `cinema:bookings/ledger` of
+//! The functions that a composed sibling calls: `cinema:bookings/ledger` of
 //! `contract/wit/services.wit`.
 
 use contract::bookings::ledger::{Booked, Guest};

@@ -181,7 +181,7 @@ function arrow(from, to) {
     return [x + aside[0] + reach * Math.cos(angle), y + aside[1] + reach * Math.sin(angle)];
   };
   const [start, end] = [border(from, angle), border(to, angle + Math.PI)];
-  const wing = (turn) => [end[0] - 8 * Math.cos(angle + turn), end[1] - 8 * Math.sin(angle + turn)];
+  const wing = (by) => [end[0] - 8 * Math.cos(angle + by), end[1] - 8 * Math.sin(angle + by)];
   return `M${start}L${end}M${wing(0.5)}L${end}L${wing(-0.5)}`;
 }
 

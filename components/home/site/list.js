@@ -57,7 +57,10 @@ export async function saveAll(list, show) {
   show();
 }
 
-/** Sends an edit. Gives whether it is saved; if there is no problem, it must be sent again. */
+/**
+ * Sends an edit, and returns whether it is saved. If it is not, and the list has no problem,
+ * it must be sent again.
+ */
 async function send(list, edit) {
   if (list.tag === undefined && !(await merge(list))) return false;
   if (isSame(edit.items, list.saved)) return true;

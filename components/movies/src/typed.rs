@@ -1,4 +1,4 @@
-//! What siblings call that are composed with this component: `cinema:movies/catalog` of
+//! The functions that a composed sibling calls: `cinema:movies/catalog` of
 //! `contract/wit/services.wit`.
 
 use contract::movies::catalog::{self, Guest};

@@ -131,7 +131,7 @@ async fn replace(request: &Request, list: List<'_>) -> Result<Response, Problem>
         }
         // Somebody else has changed, created or deleted the list meanwhile.
     }
-    Err(TABLE.contended())
+    Err(TABLE.changed_too_often())
 }
 
 async fn delete(request: &Request, list: List<'_>) -> Result<Response, Problem> {
@@ -148,7 +148,7 @@ async fn delete(request: &Request, list: List<'_>) -> Result<Response, Problem> 
         }
         // Somebody else has changed or deleted the list meanwhile.
     }
-    Err(TABLE.contended())
+    Err(TABLE.changed_too_often())
 }
 
 /// Checks the size of a list.

@@ -3,7 +3,7 @@
 //! | route | answer | asks |
 //! |---|---|---|
 //! | `/todo` | a greeting | |
-//! | `/todo/users` | every user, by name | |
+//! | `/todo/users` | every user, by username | |
 //! | `/todo/users/<username>` | one user | |
 //! | `/todo/users/<username>/lists` | the lists of a user | `todo-lists` |
 //!

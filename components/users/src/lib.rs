@@ -2,7 +2,7 @@
 //!
 //! | route | answer | asks |
 //! |---|---|---|
-//! | `/users` | every user, by name | |
+//! | `/users` | every user, by username | |
 //! | `/users/<username>` | one user | |
 //! | `/users/<username>/bookings` | the movies that a user has booked, by date | `bookings`, then `movies` |
 //! | `/users/<username>/suggested` | the three best rated movies not yet booked | `bookings` and `movies` |

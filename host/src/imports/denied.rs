@@ -1,7 +1,7 @@
-//! What a component sees that is composed with another one, in place of what it does not
-//! inherit. It imports each such interface under another name, and gets the answers of
-//! Spin (`crates/capabilities/deny-adapter` of Spin): the error of the interface, or no files
-//! and no environment. What needs a connection can't be called, because none can be opened.
+//! What a dependency sees in place of the configuration that it does not inherit. It imports
+//! each such interface under another name, and gets the answers of Spin
+//! (`crates/capabilities/deny-adapter` of Spin): the error of the interface, or no files and no
+//! environment. What needs a connection can't be called, because none can be opened.
 
 use std::sync::LazyLock;
 

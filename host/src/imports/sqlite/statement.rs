@@ -12,8 +12,8 @@ use crate::bounds::memory::{Kept, Memory};
 use crate::imports::sqlite::authorizer::Authorizer;
 use crate::imports::sqlite::values::{Row, Value};
 
-/// How long a statement can take that is no read, once it has its turn: less than another
-/// one waits for its own, so that none alone keeps others from writing.
+/// How long a write can take, once it has its turn. That is less than others wait for their
+/// turn, so a single one can't keep them from writing.
 const MAX_WRITE: Duration = Duration::from_secs(4);
 
 /// The most that the rows of one statement can hold, in bytes. Spin buffers as much.
@@ -64,12 +64,12 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// That of a statement that has failed before it ran.
+    /// The outcome of a statement that failed before it ran.
     pub fn failed(error: impl ToString) -> Self {
         Self { error: Some(error.to_string()), ..Self::default() }
     }
 
-    /// That of a statement that has waited for too long.
+    /// The outcome of a statement that waited too long.
     pub fn locked() -> Self {
         Self::failed(LOCKED)
     }
