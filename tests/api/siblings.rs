@@ -11,7 +11,7 @@ use support::{edit, request};
 
 use crate::architecture::{component_of, manifest};
 use crate::openapi::operations;
-use crate::{application, expect_problem, get_from, loader, send_to};
+use crate::{application, expect_problem, get, get_from, loader, send_to};
 
 /// An application of `movies` movies, of which the user `dwight_schrute` has
 /// booked `bookings`; and what its siblings have been asked.
