@@ -131,19 +131,19 @@ impl Loader {
         self
     }
 
+    /// Lets the server at `address` answer the requests for the component `id`, whose binary
+    /// need not exist then. One that gets no response is a 503 with `Retry-After`.
+    pub fn forward(mut self, id: &str, address: SocketAddr) -> Self {
+        self.forwards.insert(id.to_owned(), address);
+        self
+    }
+
     /// Loads the application.
     ///
     /// # Errors
     /// What is wrong, and where in the manifest if it is there.
     pub fn load(self) -> Result<App, Error> {
         self.try_load().map_err(|error| Error::or(error, Error::Load))
-    }
-
-    /// Lets the server at `address` answer the requests for the component `id`, whose binary
-    /// need not exist then. One that gets no response is a 503 with `Retry-After`.
-    pub fn forward(mut self, id: &str, address: SocketAddr) -> Self {
-        self.forwards.insert(id.to_owned(), address);
-        self
     }
 
     /// Its manifest, with nothing but the selected components.
