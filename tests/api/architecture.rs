@@ -59,9 +59,12 @@ fn every_data_file_is_seen_by_exactly_one_component_and_no_component_sees_anothe
         }
     }
     let data = files_below(&support::folder("data"));
-    let data = data.into_iter().map(|path| Path::new("data").join(path));
-    let document = PathBuf::from("components/home/openapi.json");
-    assert_eq!(seen, data.chain([document]).collect());
+    let mut missing = Missing::default();
+    for path in data.into_iter().map(|path| Path::new("data").join(path)) {
+        let text = "under `files` of its component";
+        missing.unless(seen.remove(&path), &path.display().to_string(), "spin.toml", text);
+    }
+    assert_eq!(seen, [PathBuf::from("components/home/openapi.json")].into());
 }
 
 /// The variable that says where the component `id` is.
@@ -300,4 +303,16 @@ fn the_readme_draws_whom_each_service_asks() {
     let mut wrong = drawn;
     wrong.retain(|arrow| !arrow.1.is_empty() && !asked.contains(arrow));
     assert!(wrong.is_empty(), "nobody asks so: {wrong:?}");
+}
+
+#[test]
+fn the_readme_has_the_ports_that_the_order_of_the_manifest_gives() {
+    let readme = fs::read_to_string(support::folder("README.md")).unwrap();
+    let text = readme.split_whitespace().collect::<Vec<_>>().join(" ").replace("at port ", "at ");
+    let mut ids: Vec<_> = manifest().triggers.into_iter().map(|one| one.component).collect();
+    ids.dedup();
+    for (id, port) in ids.iter().zip(5000..).take(4) {
+        let part = format!("`{id}` at {port}");
+        assert!(text.contains(&part), "README.md lacks {part}, which follows from spin.toml");
+    }
 }
