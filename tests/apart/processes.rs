@@ -86,7 +86,7 @@ fn processes_listen_at_the_given_port_and_the_following_in_the_order_of_the_mani
             others.collect::<Option<Vec<_>>>()?;
             drop(free);
             let mut command = command();
-            let running = Running::start(command.arg(first.to_string()).env("TMPDIR", &temporary));
+            let running = Running::start(command.arg(first.to_string()).env("TMPDIR", temporary));
             running.line().starts_with("Serving").then_some((running, first))
         })
         .expect("a row of free ports");
