@@ -201,9 +201,9 @@ fn an_interrupt_before_all_of_them_serve_ends_those_that_do() {
     command.args(["--apart", "--watch"]).env("TMPDIR", temporary.path());
     let mut running = Running::start(&mut command);
     running.wait_for_line(&["movies: Waiting for a change"]);
-    running.wait_for_line(&["users: process "]);
+    running.wait_for_line(&["showtimes: process "]);
     let log = running.log();
-    let served = log.lines().find(|line| line.starts_with("users: process ")).expect("a line");
+    let served = log.lines().find(|line| line.starts_with("showtimes: process ")).expect("a line");
     let (_, address) = served.split_once("http://").expect("an address");
     running.signal("-INT");
     assert_eq!(running.wait(), Some(1));

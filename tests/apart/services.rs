@@ -46,13 +46,18 @@ impl Services {
 
     /// The id of the process of the service `id`, and its address.
     pub fn process(&self, id: &str) -> (String, String) {
-        let start = format!("{id}: process ");
-        self.front.process.wait_for_line(&[&start]);
-        let log = self.front.process.log();
-        let last = log.lines().filter_map(|line| line.strip_prefix(&start)).next_back();
-        let parts = last.and_then(|line| line.split_once(" serves http://"));
-        let (process, address) = parts.unwrap_or_else(|| panic!("{log}"));
-        (process.to_owned(), address.to_owned())
+        let (start, prefix) = (Instant::now(), format!("{id}: process "));
+        loop {
+            let log = self.front.process.log();
+            let last = log.lines().filter_map(|line| line.strip_prefix(&prefix)).next_back();
+            if let Some((process, address)) =
+                last.and_then(|line| line.split_once(" serves http://"))
+            {
+                return (process.to_owned(), address.to_owned());
+            }
+            assert!(start.elapsed() < MAX_WAIT, "{log}");
+            thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Sends a signal to the process of the service `id`.
