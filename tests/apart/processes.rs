@@ -99,10 +99,10 @@ fn processes_listen_at_the_given_port_and_the_following_in_the_order_of_the_mani
 fn a_port_that_cannot_be_had_is_an_error_that_names_its_service() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = taken.local_addr().expect("an address").port();
-    let second = &components()[1];
+    let [one, two, ..] = &components()[..] else { panic!("two components") };
     for (first, message) in [
-        (port - 1, format!("`{second}` can't listen at port {port}: Address already in use")),
-        (65535, format!("`{second}` can't listen at port 65536")),
+        (port, format!("`{one}` can't listen at port {port}: Address already in use")),
+        (65535, format!("`{two}` can't listen at port 65536")),
     ] {
         let (code, errors) = Running::start(command().arg(first.to_string())).end();
         assert_eq!(code, Some(1));
