@@ -156,7 +156,7 @@ fn a_sibling_whose_process_is_killed_is_not_available_until_it_is_started_again(
 fn a_sibling_whose_process_is_stopped_is_late_until_it_continues() {
     let services = Services::start(DEADLINE);
     for call in calls() {
-        services.signal(call.sibling, "-STOP");
+        services.stop(call.sibling);
         let start = Instant::now();
         let reply = call.send(&services.address);
         let deadline = Duration::from_millis(DEADLINE.into());
@@ -169,12 +169,14 @@ fn a_sibling_whose_process_is_stopped_is_late_until_it_continues() {
 
 #[test]
 fn a_sibling_that_is_replaced_by_nonsense_is_reported_as_what_it_is() {
-    let json = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: ";
+    // A connection that may be used again must not be closed: the next request could be lost.
+    let ok = "HTTP/1.1 200 OK\r\nconnection: close\r\n";
+    let json = format!("{ok}content-type: application/json\r\ncontent-length: ");
     let responses = [
         (format!("{json}8\r\n\r\nnonsense"), 502),
         (format!("{json}9\r\n\r\nbroken"), 502),
-        ("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n".into(), 502),
-        ("HTTP/1.1 500 Oops\r\ncontent-length: 0\r\n\r\n".into(), 503),
+        (format!("{ok}content-length: 0\r\n\r\n"), 502),
+        ("HTTP/1.1 500 Oops\r\nconnection: close\r\ncontent-length: 0\r\n\r\n".into(), 503),
         ("220 mail.example.com ESMTP\r\n".into(), 503),
         (String::new(), 503),
     ];

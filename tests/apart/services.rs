@@ -1,5 +1,6 @@
 //! The services of the application, each in a process of its own.
 
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::sync::{PoisonError, RwLockReadGuard};
@@ -63,6 +64,19 @@ impl Services {
     /// Sends a signal to the process of the service `id`.
     pub fn signal(&self, id: &str, signal: &str) {
         kill(signal, &self.process(id).0);
+    }
+
+    /// Stops the process of the service `id` until it gets `-CONT`. A thread that waits for a core
+    /// stops after the signal was sent; `/proc` says when, where there is one.
+    pub fn stop(&self, id: &str) {
+        self.signal(id, "-STOP");
+        let threads = format!("/proc/{}/task/*/stat", self.process(id).0);
+        let runs = |stat| fs::read_to_string(stat).is_ok_and(|stat| !stat.contains(") T "));
+        let start = Instant::now();
+        while glob::glob(&threads).expect("a pattern").flatten().any(runs) {
+            assert!(start.elapsed() < MAX_WAIT, "{id} does not stop");
+            thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// What `ask` gives after the process of the service `id` was killed, and before it is
