@@ -316,3 +316,31 @@ fn the_readme_has_the_ports_that_the_order_of_the_manifest_gives() {
         assert!(text.contains(&part), "README.md lacks {part}, which follows from spin.toml");
     }
 }
+
+/// Whether a document has a heading with this anchor, as GitHub makes it, or none is asked for.
+fn has_heading(document: &Path, anchor: &str) -> bool {
+    let text = fs::read_to_string(document).unwrap_or_default();
+    let mut anchors = text.lines().filter(|line| line.starts_with('#')).map(|heading| {
+        let kept = heading.chars().filter(|one| one.is_alphanumeric() || " -_".contains(*one));
+        kept.collect::<String>().trim().to_lowercase().replace(' ', "-")
+    });
+    anchor.is_empty() || anchors.any(|one| one == anchor)
+}
+
+#[test]
+fn every_link_of_a_document_leads_to_a_file_and_to_a_heading_of_it() {
+    let patterns = ["*.md", "*/README.md", "components/*/README.md"].map(support::folder);
+    let documents = patterns.iter().flat_map(|pattern| glob::glob(pattern.to_str().unwrap()));
+    let mut missing = Missing::default();
+    for document in documents.flatten().map(Result::unwrap) {
+        let text = fs::read_to_string(&document).unwrap();
+        let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        for link in links.filter(|link| !link.contains("://")) {
+            let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let folder = document.parent().unwrap();
+            let target = if path.is_empty() { document.clone() } else { folder.join(path) };
+            let leads = target.exists() && has_heading(&target, anchor);
+            missing.unless(leads, link, &document.display().to_string(), "a link leads there");
+        }
+    }
+}
