@@ -27,7 +27,7 @@ pub enum Error {
 
 impl Error {
     /// Keeps `error` if it is one of these already, and wraps it as `kind` otherwise.
-    pub(crate) fn or(error: anyhow::Error, kind: fn(anyhow::Error) -> Self) -> Self {
+    pub(crate) fn or_kind(error: anyhow::Error, kind: fn(anyhow::Error) -> Self) -> Self {
         error.downcast().unwrap_or_else(kind)
     }
 }

@@ -82,10 +82,10 @@ macro_rules! generate {
     ($($options:tt)*) => {
         mod cinema {
             pub mod movies {
-                pub use crate::movies::typed::functions as catalog;
+                pub use crate::movies::wit::functions as catalog;
             }
             pub mod bookings {
-                pub use crate::bookings::typed::functions as ledger;
+                pub use crate::bookings::wit::functions as ledger;
             }
         }
     };

@@ -34,7 +34,7 @@ fn route(request: &Request) -> Route<'_> {
         ["bookings", username] => get(list_bookings_of(username)),
         ["bookings", username, date, movie] => {
             let booking = Booking::new(username, date, movie);
-            get(show(booking.clone())).put_and_delete(
+            get(show_booking(booking.clone())).put_and_delete(
                 request,
                 &TABLE,
                 book(request, booking.clone()),
@@ -64,7 +64,7 @@ async fn list_bookings_of(username: &str) -> Result<Response, Problem> {
     Response::json(&bookings)
 }
 
-async fn show(booking: Booking<'_>) -> Result<Response, Problem> {
+async fn show_booking(booking: Booking<'_>) -> Result<Response, Problem> {
     if booking.exists().await? { Response::json(&booking) } else { Err(booking.not_found()) }
 }
 
@@ -85,7 +85,7 @@ async fn book(request: &Request, booking: Booking<'_>) -> Result<Response, Probl
         if may_create && booking.insert(seats).await? {
             return Ok(response.put(booking.uri, true));
         }
-        let (is_booked, taken) = booking.show_state().await?;
+        let (is_booked, taken) = booking.state().await?;
         conditions.check_write(is_booked.then(|| response.etag()))?;
         if is_booked {
             return Ok(response.put(booking.uri, false));
@@ -122,15 +122,15 @@ async fn show_seats(date: &str) -> Result<Response, Problem> {
     let seats = *SEATS.get().await?;
     let query = "SELECT movie, booked FROM booked_seats WHERE date = ? AND booked > 0";
     let rows = TABLE.read(query, [date.into()]).await?;
-    let mut shows = BTreeMap::<&str, Show>::new();
+    let mut shows = BTreeMap::<&str, Seats>::new();
     if let Some(rows) = &rows {
         for row in rows {
             let left = seats.saturating_sub(row.get(1)?);
-            shows.insert(row.get(0)?, Show { left, seats });
+            shows.insert(row.get(0)?, Seats { left, seats });
         }
     } else {
         for movie in FILE.read()?.values().filter_map(|dates| dates.get(date)).flatten() {
-            let show = shows.entry(movie).or_insert(Show { left: seats, seats });
+            let show = shows.entry(movie).or_insert(Seats { left: seats, seats });
             show.left = show.left.saturating_sub(1);
         }
     }
@@ -148,7 +148,7 @@ struct Booking<'a> {
 
 /// How many seats a show has, and how many of them nobody has booked.
 #[derive(Serialize)]
-struct Show {
+struct Seats {
     left: u32,
     seats: u32,
 }
@@ -213,7 +213,7 @@ impl<'a> Booking<'a> {
     }
 
     /// Whether there is this booking, and how many seats of the show are taken.
-    async fn show_state(&self) -> Result<(bool, u32), Problem> {
+    async fn state(&self) -> Result<(bool, u32), Problem> {
         let query = "SELECT
             EXISTS (SELECT 1 FROM bookings WHERE username = ?1 AND date = ?2 AND movie = ?3),
             coalesce((SELECT booked FROM booked_seats WHERE date = ?2 AND movie = ?3), 0)";

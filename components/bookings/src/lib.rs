@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use service_kit::{DataFile, Problem, Table, parse};
 
 pub mod http;
-pub mod typed;
+pub mod wit;
 
 /// The bookings of a new database, and all of them where there is no database.
 static FILE: DataFile<Bookings> = DataFile::new("data/cinema/bookings.json", parse);

@@ -2,11 +2,11 @@
 
 import { ask } from "./dom.js";
 
-/** How often the page looks whether a server that was gone is back, in milliseconds. */
-const PATIENCE = 2000;
+/** How often the page looks for a server that was gone. */
+const RETRY_MS = 2000;
 
-let question = null;
-let isGone = false;
+let prompt = null;
+let isWaiting = false;
 
 export function get(path) {
   return send(path, { method: "GET" });
@@ -33,10 +33,10 @@ export async function write(method, path, { headers, body } = {}) {
       body: body && JSON.stringify(body),
     });
     if (answer.status !== 401) return answer;
-    // Another write may have asked in the meantime.
+    // Another write may have asked meanwhile.
     if (token !== sessionStorage.getItem("token")) continue;
-    question ??= askForToken(token !== null);
-    if (!(await question)) return { ...answer, problem: "Nothing is changed without the token." };
+    prompt ??= askForToken(token !== null);
+    if (!(await prompt)) return { ...answer, problem: "Nothing is changed without the token." };
   }
 }
 
@@ -44,7 +44,7 @@ async function askForToken(isWrong) {
   const title = isWrong ? "That token is wrong" : "A change needs a token";
   // A header takes only the characters of the pattern.
   const token = await ask({ title, label: "Token", type: "password", pattern: "[!-~]+" });
-  question = null;
+  prompt = null;
   if (token) sessionStorage.setItem("token", token);
   else sessionStorage.removeItem("token");
   return token;
@@ -79,10 +79,10 @@ function problemOf(status, document) {
 
 /** Tells the page, with the event `back`, that the server can be reached again. */
 async function waitForServer() {
-  if (isGone) return;
-  isGone = true;
-  do await new Promise((resolve) => setTimeout(resolve, PATIENCE));
+  if (isWaiting) return;
+  isWaiting = true;
+  do await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
   while (!(await fetch("/", { method: "HEAD" }).catch(() => null)));
-  isGone = false;
+  isWaiting = false;
   dispatchEvent(new Event("back"));
 }

@@ -16,8 +16,8 @@ export function h(name, ...children) {
   return { tag, props, children: children.flat() };
 }
 
-export function button(text, label, isOff, onclick, props) {
-  const aria = { "aria-label": label, "aria-disabled": isOff && "true" };
+export function button(text, label, isDisabled, onclick, props) {
+  const aria = { "aria-label": label, "aria-disabled": isDisabled && "true" };
   return h("button", { type: "button", ...aria, onclick, ...props }, text);
 }
 

@@ -11,8 +11,8 @@ let lastId = 0;
 /** `lit` has the services and arrows of the last requests, by id: true if they failed. */
 const state = { chosen: null, times: new Map(), lit: new Map(), litAt: 0 };
 
-/** The pause after which only later requests are lit, in milliseconds. */
-const PAUSE = 1000;
+/** The pause after which only later requests are lit. */
+const PAUSE_MS = 1000;
 
 export function start() {
   addEventListener("answer", ({ detail: { serverTiming, ...request } }) => {
@@ -20,7 +20,7 @@ export function start() {
     records.unshift({ id: (lastId += 1), services, ...request });
     records.splice(20);
     render(byId("happened"), h("ol", records.map(recordView)));
-    showWay(services, request.status);
+    lightUp(services, request.status);
   });
   new ResizeObserver(drawArrows).observe(byId("picture"));
   api.load();
@@ -76,12 +76,12 @@ function place(services) {
   return services;
 }
 
-function showWay(services, status) {
+function lightUp(services, status) {
   const [first, ...siblings] = services;
   if (!first) return;
   for (const { name, duration } of services) state.times.set(name, duration);
   const now = performance.now();
-  if (now - state.litAt > PAUSE) {
+  if (now - state.litAt > PAUSE_MS) {
     // What is lit again shall glow again.
     state.lit.clear();
     show();

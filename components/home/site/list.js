@@ -87,7 +87,7 @@ async function merge(list) {
     list.problem = problem;
     return false;
   }
-  const theirs = ok ? adopt(data, list.saved ?? []) : null;
+  const theirs = ok ? itemsWith(data, list.saved ?? []) : null;
   let [before, after] = [list.saved, theirs];
   Object.assign(list, { saved: theirs, tag: ok ? tag : null });
   if (isSame(before, theirs)) return true;
@@ -125,8 +125,8 @@ function without(items, others) {
   });
 }
 
-/** Items with these texts: those that are known already, with their ids. */
-function adopt(texts, known) {
+/** Items with these texts, those that are known with their ids. */
+function itemsWith(texts, known) {
   const rest = [...known];
   return texts.map((text) => {
     const index = rest.findIndex((item) => item.text === text);
@@ -139,7 +139,7 @@ export function update(list, texts, time) {
   if (list.edits.length || list.savedAt > time) return;
   list.savedAt = time;
   if (JSON.stringify(textsOf(list.saved)) === JSON.stringify(texts)) return;
-  const saved = texts && adopt(texts, list.saved ?? []);
+  const saved = texts && itemsWith(texts, list.saved ?? []);
   Object.assign(list, { saved, tag: undefined });
 }
 

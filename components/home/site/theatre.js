@@ -190,13 +190,13 @@ function compareRatings(a, b) {
 
 function showView(movie, where) {
   const isBooked = bookings.value?.some((other) => pathOf(other) === pathOf(movie));
-  const rooms = seats.value?.get(movie.date);
-  const room = rooms?.get(movie.id);
-  const isSoldOut = room?.left === 0;
-  const left = room ? `${room.left} of ${room.seats} seats left` : "No bookings yet";
+  const shows = seats.value?.get(movie.date);
+  const count = shows?.get(movie.id);
+  const isSoldOut = count?.left === 0;
+  const left = count ? `${count.left} of ${count.seats} seats left` : "No bookings yet";
   return [
     isBooked && h("p.badge.yes", { key: "booked" }, "Booked"),
-    rooms && h(isSoldOut ? "p.badge" : "p.quiet", { key: "seats" }, isSoldOut ? "Sold out" : left),
+    shows && h(isSoldOut ? "p.badge" : "p.quiet", { key: "seats" }, isSoldOut ? "Sold out" : left),
     writeViews(movie, isBooked, isSoldOut && !isBooked, where),
   ].flat();
 }
@@ -212,14 +212,15 @@ function bookingsView() {
 }
 
 /** The button to book or cancel, and what is wrong with that. */
-function writeViews(movie, isBooked, isOff, where) {
+function writeViews(movie, isBooked, isDisabled, where) {
   const { doing, problem } = state.writes.get(pathOf(movie)) ?? {};
   const isReady = state.canBook && state.user && (bookings.value || bookings.problem);
   const verb = isBooked ? "Cancel" : "Book";
   const props = { key: "write", class: isBooked ? "write" : "write main" };
   const act = () => change(movie, isBooked);
+  const label = `${verb} ${titleOf(movie)}${where}`;
   return [
-    isReady && button(doing ?? verb, `${verb} ${titleOf(movie)}${where}`, doing || isOff, act, props),
+    isReady && button(doing ?? verb, label, doing || isDisabled, act, props),
     problemView(problem),
   ];
 }

@@ -7,8 +7,8 @@ import {
 } from "./list.js";
 import { askFor, newPart, newUsers, pathTo, problemView, showParts } from "./part.js";
 
-/** For how long a done item stays, in milliseconds. */
-const LINGER = 5000;
+/** For how long a done item stays, with its Undo. */
+const UNDO_MS = 5000;
 
 const users = newUsers("todo", "/todo/users", readAddress);
 const lists = newPart("The lists are missing.", askForLists, show);
@@ -61,7 +61,7 @@ async function askForLists() {
   const { value, problem } = await askFor(pathTo("todo", "users", user, "lists"), new Map());
   if (problem) return { problem };
   for (const name of value.keys()) {
-    if (!listOf(user, name)) know(newList(user, name, null));
+    if (!listOf(user, name)) keep(newList(user, name, null));
   }
   for (const list of known.values()) {
     if (list.user === user) update(list, value.get(list.name) ?? null, time);
@@ -71,7 +71,7 @@ async function askForLists() {
 
 const listOf = (user, name) => known.get(pathOf({ user, name }));
 
-function know(list) {
+function keep(list) {
   known.set(pathOf(list), list);
   return list;
 }
@@ -110,14 +110,14 @@ function tickOff(list, item) {
   const place = rowsOf(list).findIndex((row) => row.item === item);
   const done = { item, place };
   list.done = [...list.done, done].sort((a, b) => a.place - b.place);
-  forget(list, done);
+  hideLater(list, done);
   const items = itemsOf(list).filter((other) => other !== item);
   edit(list, { items, outcome: `Done: “${item.text}”.` });
 }
 
-/** Shows a done item for a while, and as long as somebody may be about to undo that. */
-async function forget(list, done) {
-  do await new Promise((resolve) => setTimeout(resolve, LINGER));
+/** Hides a done item after a while, unless somebody may be about to undo that. */
+async function hideLater(list, done) {
+  do await new Promise((resolve) => setTimeout(resolve, UNDO_MS));
   while (byId(done.item.id)?.matches(":hover, :has(:focus-visible)"));
   list.done = list.done.filter((one) => one !== done);
   show();
@@ -155,12 +155,12 @@ function problemOf(name) {
 
 const isUnreachable = ({ name }) => name === "." || name === "..";
 
-/** Makes a list. Gives it once it is saved, or the `problem`. */
-async function make(user, name, items, outcome) {
+/** Saves a new list. Gives that, or the `problem`. */
+async function saveNew(user, name, items, outcome) {
   const other = listOf(user, name);
   if (other && itemsOf(other)) return { problem: `There is already a list “${name}”.` };
   if (state.deleted?.list === other) state.deleted = null;
-  const list = know(newList(user, name, null, null));
+  const list = keep(newList(user, name, null, null));
   await save(list, { items, isNew: true, outcome }, show);
   // What was typed into it meanwhile may have a problem of its own.
   if (list.saved || list.edits.length > 1) return { list };
@@ -175,7 +175,7 @@ async function create(field) {
   state.problem = problemOf(name);
   if (state.problem) return show();
   field.value = "";
-  const { list, problem } = await make(user, name, [], `Made the list “${name}”.`);
+  const { list, problem } = await saveNew(user, name, [], `Made the list “${name}”.`);
   if (user !== state.user) return;
   if (problem) field.value ||= name;
   else if (document.activeElement === field && !field.value) byId(`${list.id}-add`)?.focus();
@@ -189,7 +189,7 @@ async function rename(list) {
   const name = (await ask({ title: `Rename “${list.name}”`, ...field })).trim();
   if (!name || name === list.name) return;
   const items = itemsOf(list);
-  const { list: renamed, problem } = await make(list.user, name, items, "");
+  const { list: renamed, problem } = await saveNew(list.user, name, items, "");
   list.problem = problem;
   if (!problem) {
     const outcome = `Renamed “${list.name}” to “${name}”.`;
@@ -219,7 +219,7 @@ function undo({ list, items }) {
   focus(`${list.id}-name`);
 }
 
-async function settle(list, isMine) {
+async function finish(list, isMine) {
   if (isMine) await saveAll(list, show);
   else discard(list);
   show();
@@ -254,7 +254,7 @@ function listView(list) {
       canEdit && button("Delete", `Delete ${name}`, isSaving, () => remove(list))),
     problemView(problem, !conflict && edits.length > 0 && [
       button("Try again", `Try again: ${name}`, isSaving, () => saveAll(list, show)),
-      button("Discard", `Discard: ${name}`, isSaving, () => settle(list)),
+      button("Discard", `Discard: ${name}`, isSaving, () => finish(list)),
     ]),
     isUnreachable(list) && h("p.note", "No address can have this name: it can’t be changed."),
     conflict && conflictView(list),
@@ -270,10 +270,10 @@ function itemView(list, { item, isDone }, canEdit) {
   const tick = h("input", { type: "checkbox", checked: Boolean(isDone), onclick });
   const items = itemsOf(list);
   const mover = (arrow, by, name) => {
-    const isOff = !items[items.indexOf(item) + by];
+    const isDisabled = !items[items.indexOf(item) + by];
     const onclick = (event) => move(list, item, by, event);
     const props = { id: `${id}${by}`, "data-repeat": "" };
-    return button(arrow, `Move ${text} ${name}`, isOff, onclick, props);
+    return button(arrow, `Move ${text} ${name}`, isDisabled, onclick, props);
   };
   return h("li.line", { key: id, id },
     h("label", tick, label),
@@ -296,7 +296,7 @@ function formView(id, placeholder, where, text, maxlength, act) {
 function conflictView(list) {
   const { theirs, text } = list.conflict;
   const choice = (text, isMine) =>
-    button(text, `${text}: ${list.name}`, list.isSaving, () => settle(list, isMine));
+    button(text, `${text}: ${list.name}`, list.isSaving, () => finish(list, isMine));
   return h("div.note",
     h("h4", text),
     theirs && h("p", `It has now: ${theirs.map(({ text }) => text).join(", ") || "nothing"}.`),

@@ -9,7 +9,7 @@ use service_kit::{Problem, Record, Request, Response, Route, get};
 use wasip3::exports::http::handler::Guest;
 use wasip3::http::types::{self, ErrorCode};
 
-use super::{MAX_LIMIT, MOVIES, Movie, Movies, choose, ranking};
+use super::{MAX_LIMIT, MOVIES, Movie, Movies, ranking, with_ids};
 
 struct Service;
 
@@ -33,7 +33,7 @@ fn route(request: &Request) -> Route<'_> {
 
 fn list_movies(movies: &Movies, request: &Request) -> Result<Response, Problem> {
     let ids = request.parameters("id")?;
-    if ids.is_empty() { Response::json(movies) } else { Response::json(&choose(movies, &ids)?) }
+    if ids.is_empty() { Response::json(movies) } else { Response::json(&with_ids(movies, &ids)?) }
 }
 
 fn list_top_movies(movies: &Movies, request: &Request) -> Result<Response, Problem> {

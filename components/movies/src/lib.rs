@@ -18,7 +18,7 @@ use serde::de::Error;
 use service_kit::{DataFile, Problem, Record, Records, records};
 
 pub mod http;
-pub mod typed;
+pub mod wit;
 
 /// The most ids of a request. The service `users` relies on it.
 const MAX_IDS: usize = 100;
@@ -33,7 +33,7 @@ static MOVIES: DataFile<Movies> = DataFile::new("data/cinema/movies.json", parse
 ///
 /// # Errors
 /// [`Problem::bad_request`] if they are more than [`MAX_IDS`].
-fn choose<'a>(
+fn with_ids<'a>(
     movies: &'a Movies,
     ids: &[impl AsRef<str>],
 ) -> Result<BTreeMap<&'a String, &'a Record<Movie>>, Problem> {

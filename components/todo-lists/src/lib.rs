@@ -74,7 +74,7 @@ fn route(request: &Request) -> Route<'_> {
         ["todo", "lists", username] => get(show_lists_of(username)),
         ["todo", "lists", username, name] => {
             let list = List { username, name };
-            get(show(list)).put_and_delete(
+            get(show_list(list)).put_and_delete(
                 request,
                 &TABLE,
                 replace(request, list),
@@ -109,7 +109,7 @@ async fn show_lists_of(username: &str) -> Result<Response, Problem> {
     if lists.is_empty() { Err(no_lists()) } else { Response::json(&lists) }
 }
 
-async fn show(list: List<'_>) -> Result<Response, Problem> {
+async fn show_list(list: List<'_>) -> Result<Response, Problem> {
     let items = list.items().await?.ok_or_else(|| list.not_found())?;
     Response::json(&parse_items(&items)?)
 }

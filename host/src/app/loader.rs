@@ -143,7 +143,7 @@ impl Loader {
     /// # Errors
     /// What is wrong, and where in the manifest if it is there.
     pub fn load(self) -> Result<App, Error> {
-        self.try_load().map_err(|error| Error::or(error, Error::Load))
+        self.try_load().map_err(|error| Error::or_kind(error, Error::Load))
     }
 
     /// Its manifest, with nothing but the selected components.

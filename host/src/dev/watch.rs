@@ -56,7 +56,7 @@ impl Watch {
     /// # Errors
     /// If the manifest can't be read, or a folder can't be watched.
     pub fn new(loader: Loader, builder: Option<Builder>) -> Result<Self, Error> {
-        Self::try_new(loader, builder).map_err(|error| Error::or(error, Error::Watch))
+        Self::try_new(loader, builder).map_err(|error| Error::or_kind(error, Error::Watch))
     }
 
     fn try_new(loader: Loader, builder: Option<Builder>) -> Result<Self> {

@@ -5,7 +5,7 @@ use contract::movies::catalog::{self, Guest};
 use service_kit::call::answer;
 use service_kit::{CallError, Context, Problem, Record};
 
-use super::{MAX_LIMIT, MOVIES, Movie, choose, ranking};
+use super::{MAX_LIMIT, MOVIES, Movie, ranking, with_ids};
 
 const ID: &str = env!("CARGO_PKG_NAME");
 
@@ -17,7 +17,7 @@ impl Guest for Service {
         ids: Vec<String>,
     ) -> Result<Vec<catalog::Movie>, CallError> {
         let movies = async {
-            let movies = choose(MOVIES.read()?, &ids)?;
+            let movies = with_ids(MOVIES.read()?, &ids)?;
             Ok(movies.into_iter().map(|(id, movie)| summary(id, movie)).collect())
         };
         answer(&context, ID, "get-movies", movies).await
