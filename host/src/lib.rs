@@ -69,7 +69,7 @@ mod bounds {
     pub mod shares;
 }
 
-/// What is told of an application: lines and spans.
+/// What the host reports of an application: lines of the log, and spans of traces.
 mod telemetry {
     pub mod export;
     pub mod log;

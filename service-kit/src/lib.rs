@@ -68,12 +68,14 @@
 //!
 //! A read whose `If-None-Match` has the current `etag` gets a 304, and one whose
 //! `If-Match` lacks it a 412. A handler of PUT or DELETE checks [`Request::conditions`]
-//! itself. A write needs the token in the variable `write_token`, if that is not empty; a
-//! component without that variable answers it with a 500. A request that fails with a 5xx
-//! writes one line to standard error, a JSON object with the request's id and, in its
-//! message, method, path and cause; a call, with the name of its function. A sibling gets the
-//! request's id, and its trace (`traceparent` and `tracestate`); one that is composed with the
-//! service gets id and `traceparent` as a [`Context`].
+//! itself. A write needs the token in the variable `write_token`, if that is not empty; in a
+//! component that lacks the variable, every write is a 500.
+//!
+//! Each response of 500 or more writes a line to standard error: a JSON object with the
+//! request's id, and a message with method, path and cause. For a call, the message has the name
+//! of the function instead of method and path. A sibling gets the request's id, and its trace
+//! (`traceparent` and `tracestate`); one that is composed with the service gets id and
+//! `traceparent` as a [`Context`].
 //!
 //! The kit keeps nothing about a request. A [`DataFile`], a [`Table`] and a [`Variable`]
 //! are `static`s of the service, and keep what they have read or opened for as long as

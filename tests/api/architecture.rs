@@ -139,11 +139,7 @@ fn every_service_is_in_every_file_that_must_have_it() {
     let composed = Manifest::read(&support::folder("spin.composed.toml")).expect("a manifest");
     let split: Vec<Value> =
         serde_saphyr::from_multiple(&read("deploy/spinkube/split.yaml")).expect("YAML");
-    let deployed: BTreeSet<_> = split
-        .iter()
-        .flat_map(|app| app["spec"]["components"].as_array().into_iter().flatten())
-        .filter_map(Value::as_str)
-        .collect();
+    let has = |list: &Value, id: &str| list.as_array().is_some_and(|all| all.contains(&id.into()));
     let data = data_files(&manifest);
     let mut missing = Missing::default();
     for (id, component) in &manifest.components {
@@ -164,9 +160,18 @@ fn every_service_is_in_every_file_that_must_have_it() {
         }
         let is_composed = composed.components.contains_key(id);
         missing.unless(is_composed, id, "spin.composed.toml", "the same as in spin.toml");
-        let is_deployed = deployed.contains(id.as_str());
         let place = "deploy/spinkube/split.yaml";
-        missing.unless(is_deployed, id, place, format!("{id} under `components` of a SpinApp"));
+        let app = split.iter().map(|app| &app["spec"]).find(|app| has(&app["components"], id));
+        missing.unless(app.is_some(), id, place, format!("{id} under `components` of a SpinApp"));
+        let asked = operations().filter(|operation| component_of(&manifest, operation.path) == *id);
+        for sibling in asked.flat_map(|operation| operation.asks) {
+            let url = url_variable(sibling);
+            let variables = app.and_then(|app| app["variables"].as_array()).into_iter().flatten();
+            let is_set = variables.into_iter().any(|variable| variable["name"] == url);
+            let is_near = app.is_none_or(|app| has(&app["components"], sibling));
+            let text = format!("under the `variables` of the SpinApp of `{id}`");
+            missing.unless(is_near || is_set, &url, place, text);
+        }
         let triggers = manifest.triggers.iter().filter(|trigger| trigger.component == *id);
         let routes = triggers.filter_map(|trigger| match &trigger.route {
             Route::Public(route) => route.strip_suffix("/..."),
@@ -188,6 +193,9 @@ fn every_service_is_in_every_file_that_must_have_it() {
         missing.unless(is_tested, id, "tests/api/main.rs", text);
         let is_drawn = diagram().iter().any(|(from, to)| from == id || to == id);
         missing.unless(is_drawn, id, "the diagram of README.md", format!("a line `{id}`"));
+        let line = format!("{id} --- database");
+        let is_right = read("README.md").contains(&line) != component.sqlite_databases.is_empty();
+        missing.unless(is_right, id, "the diagram of README.md", format!("`{line}`, if it writes"));
         let mut own = operations().filter(|one| component_of(&manifest, one.path) == *id);
         let place = "components/home/openapi.json, under `paths`";
         missing.unless(own.next().is_some(), id, place, "every path of it");

@@ -61,8 +61,8 @@ fn the_ratios_in_the_readme_are_those_of_the_figures() {
         format!("{bookings:.2} and {suggested:.2}")
     };
     for (label, figure) in [
-        ("fan-outs/s, bookings and suggestions, as a multiple", "per_second"),
-        ("CPU for each of them", "cpu_us"),
+        ("requests/s of a user's bookings, and suggestions, relative to together", "per_second"),
+        ("CPU for each of these requests, relative to together", "cpu_us"),
     ] {
         let (composed, apart) = (ratios(figure, "composed"), ratios(figure, "apart"));
         let row = format!("| {label} | 1 | {composed} | {apart} |");

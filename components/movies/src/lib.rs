@@ -23,8 +23,8 @@ pub mod wit;
 /// The most ids of a request. The service `users` relies on it.
 const MAX_IDS: usize = 100;
 
-/// The largest `limit`: enough to find movies that somebody who has booked [`MAX_IDS`] of
-/// them has not.
+/// The largest `limit`. It exceeds [`MAX_IDS`], so that a ranking still has movies that a user
+/// has not booked.
 const MAX_LIMIT: usize = 200;
 
 static MOVIES: DataFile<Movies> = DataFile::new("data/cinema/movies.json", parse);

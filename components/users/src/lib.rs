@@ -23,7 +23,7 @@ use wasip3::http::types::{self, ErrorCode};
 
 use self::siblings::{BOOKINGS, fetch_bookings, fetch_movies, fetch_ranking};
 
-// They are asked by HTTP, or called where they are composed with this component.
+// Siblings are asked by HTTP, or called as functions if they are composed with this component.
 #[cfg_attr(feature = "composed", path = "siblings_composed.rs")]
 mod siblings;
 
