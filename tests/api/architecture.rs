@@ -80,10 +80,12 @@ fn every_component_may_call_exactly_the_siblings_that_its_operations_ask() {
         let own = operations().filter(|operation| component_of(&manifest, operation.path) == *id);
         let asked = own.flat_map(|operation| operation.asks);
         let urls: BTreeSet<_> = asked.map(url_variable).collect();
-        let templates = urls.iter().map(|name| format!("{{{{ {name} }}}}"));
-        assert_eq!(allowed.collect::<BTreeSet<_>>(), templates.collect(), "{id}");
+        let template = |name: &String| format!("{{{{ {name} }}}}");
+        let why = format!("{id}: from `x-asks` of its operations in components/home/openapi.json");
+        let hosts = urls.iter().map(template).collect::<BTreeSet<_>>();
+        assert_eq!(allowed.collect::<BTreeSet<_>>(), hosts, "allowed_outbound_hosts of {why}");
         let given = component.variables.keys().filter(|name| name.ends_with("_url"));
-        assert_eq!(given.collect::<Vec<_>>(), urls.iter().collect::<Vec<_>>(), "{id}");
+        assert_eq!(given.collect::<Vec<_>>(), Vec::from_iter(&urls), "variables of {why}");
     }
 }
 
@@ -192,7 +194,8 @@ fn every_service_is_in_every_file_that_must_have_it() {
         let text = format!("`mod {name};`, and tests in {name}.rs");
         missing.unless(is_tested, id, "tests/api/main.rs", text);
         let is_drawn = diagram().iter().any(|(from, to)| from == id || to == id);
-        missing.unless(is_drawn, id, "the diagram of README.md", format!("a line `{id}`"));
+        let text = format!("`{id} --> …` for each sibling that it asks, or a line `{id}`");
+        missing.unless(is_drawn, id, "the diagram of README.md", text);
         let line = format!("{id} --- database");
         let is_right = read("README.md").contains(&line) != component.sqlite_databases.is_empty();
         missing.unless(is_right, id, "the diagram of README.md", format!("`{line}`, if it writes"));

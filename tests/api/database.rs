@@ -78,10 +78,12 @@ fn what_was_written_is_there_after_a_restart_and_what_was_deleted_is_not() {
     assert_eq!(get_from(&app, "/bookings/chris_rivers").status, 404);
 }
 
-/// The application with a database that behaves as libSQL does, where nothing is yet.
+/// The application with a database that behaves as libSQL does, where nothing is yet. On a busy
+/// machine, hundreds of requests at once take longer than siblings are waited for by default.
 fn like_libsql() -> (App, PathBuf) {
     let state = support::state_dir();
-    (loader().state_dir(&state).like_libsql().load().expect("an application"), state)
+    let loader = loader().state_dir(&state).like_libsql();
+    (loader.variable("sibling_deadline_ms", "30000").load().expect("an application"), state)
 }
 
 #[test]

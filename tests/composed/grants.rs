@@ -60,8 +60,6 @@ environment = { SECRET = "1" }
 allowed_outbound_hosts = ["{{ showtimes_url }}", "{{ bookings_url }}", "{{ movies_url }}"]"#;
     let hosts = "\nallowed_outbound_hosts = [\"{{ bookings_url }}\", \"{{ movies_url }}\"]";
     edit(&chained(&copy), hosts, "");
-    let urls = "[variables]\nbookings_url.default = \"\"\nmovies_url.default = \"\"";
-    edit(&composed(&copy), "[variables]", urls);
     for (manifest, files) in [(chained(&copy), own), (composed(&copy), all)] {
         edit(&manifest, "[component.users]", more);
         let server = Server::start(&manifest, &[]);
