@@ -29,6 +29,11 @@ pub fn component_of(manifest: &Manifest, path: &str) -> String {
     longest.unwrap_or_else(|| panic!("no component answers at {path}")).1.clone()
 }
 
+/// The operations that the component `id` answers.
+pub fn operations_of(manifest: &Manifest, id: &str) -> impl Iterator<Item = Operation> {
+    operations().filter(move |operation| component_of(manifest, operation.path) == id)
+}
+
 /// The data files that each component sees, which are those in JSON, by component id.
 pub fn data_files(manifest: &Manifest) -> BTreeMap<&str, Vec<PathBuf>> {
     let seen = manifest.components.iter().map(|(id, component)| {
@@ -77,8 +82,7 @@ fn every_component_may_call_exactly_the_siblings_that_its_operations_ask() {
     let manifest = manifest();
     for (id, component) in &manifest.components {
         let allowed = component.allowed_outbound_hosts.iter().map(|host| host.get_ref().clone());
-        let own = operations().filter(|operation| component_of(&manifest, operation.path) == *id);
-        let asked = own.flat_map(|operation| operation.asks);
+        let asked = operations_of(&manifest, id).flat_map(|operation| operation.asks);
         let urls: BTreeSet<_> = asked.map(url_variable).collect();
         let template = |name: &String| format!("{{{{ {name} }}}}");
         let why = format!("{id}: from `x-asks` of its operations in components/home/openapi.json");
@@ -105,8 +109,7 @@ fn every_component_imports_what_the_manifest_gives_it_and_nothing_else() {
         assert_eq!(packages, given.collect(), "what {id} imports of Spin, and is given");
         let sends = text.contains("wasi:http/client");
         assert_eq!(sends, !component.allowed_outbound_hosts.is_empty(), "whether {id} sends");
-        let writes =
-            operations().any(|one| one.method != "GET" && component_of(&manifest, one.path) == *id);
+        let writes = operations_of(&manifest, id).any(|operation| operation.method != "GET");
         assert_eq!(packages.contains("sqlite"), writes, "whether {id} writes");
     }
 }
@@ -165,11 +168,12 @@ fn every_service_is_in_every_file_that_must_have_it() {
         let place = "deploy/spinkube/split.yaml";
         let app = split.iter().map(|app| &app["spec"]).find(|app| has(&app["components"], id));
         missing.unless(app.is_some(), id, place, format!("{id} under `components` of a SpinApp"));
-        let asked = operations().filter(|operation| component_of(&manifest, operation.path) == *id);
-        for sibling in asked.flat_map(|operation| operation.asks) {
+        let asked = operations_of(&manifest, id).flat_map(|operation| operation.asks);
+        for sibling in asked.collect::<BTreeSet<_>>() {
             let url = url_variable(sibling);
-            let variables = app.and_then(|app| app["variables"].as_array()).into_iter().flatten();
-            let is_set = variables.into_iter().any(|variable| variable["name"] == url);
+            let mut variables =
+                app.and_then(|app| app["variables"].as_array()).into_iter().flatten();
+            let is_set = variables.any(|variable| variable["name"] == url);
             let is_near = app.is_none_or(|app| has(&app["components"], sibling));
             let text = format!("under the `variables` of the SpinApp of `{id}`");
             missing.unless(is_near || is_set, &url, place, text);
@@ -199,9 +203,9 @@ fn every_service_is_in_every_file_that_must_have_it() {
         let line = format!("{id} --- database");
         let is_right = read("README.md").contains(&line) != component.sqlite_databases.is_empty();
         missing.unless(is_right, id, "the diagram of README.md", format!("`{line}`, if it writes"));
-        let mut own = operations().filter(|one| component_of(&manifest, one.path) == *id);
+        let has_paths = operations_of(&manifest, id).next().is_some();
         let place = "components/home/openapi.json, under `paths`";
-        missing.unless(own.next().is_some(), id, place, "every path of it");
+        missing.unless(has_paths, id, place, "every path of it");
     }
     let crates = support::folder("components").read_dir().expect("a folder");
     let crates = crates.map(|entry| entry.unwrap().file_name().into_string().unwrap());

@@ -17,9 +17,9 @@ use http_body_util::BodyExt;
 use hyper::body::Frame;
 use support::{Lines, Reply, edit};
 
-use crate::architecture::{component_of, manifest, url_variable};
+use crate::architecture::{component_of, manifest, operations_of, url_variable};
 use crate::calls::{Call, LATE, SHORT, answer, calls, lines_of, now};
-use crate::openapi::{examples, operations};
+use crate::openapi::examples;
 use crate::timing::entries;
 use crate::{application, expect_problem, get_from, loader, send_to};
 
@@ -305,9 +305,8 @@ fn with_length(response: Response<Bytes>, length: usize, is_told: bool) -> Respo
 fn path_that_asks_nobody(path: &str) -> &'static str {
     let manifest = manifest();
     let id = component_of(&manifest, path);
-    let mut paths = operations().filter(|one| one.method == "GET" && one.asks.is_empty());
-    let found =
-        paths.find(|one| !one.path.contains('{') && component_of(&manifest, one.path) == id);
+    let found = operations_of(&manifest, &id)
+        .find(|one| one.method == "GET" && one.asks.is_empty() && !one.path.contains('{'));
     found.unwrap_or_else(|| panic!("each GET of {id} asks a sibling, or has a parameter")).path
 }
 
